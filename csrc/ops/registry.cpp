@@ -1,0 +1,37 @@
+// The list of all operations, by family.
+#include "ops/registry.h"
+
+#include <stdexcept>
+
+namespace fastconv {
+namespace {
+
+const Registry& registry() {
+  static const Registry instance = [] {
+    Registry r;
+    register_pointwise(r);
+    return r;
+  }();
+  return instance;
+}
+
+}  // namespace
+
+void Registry::add(std::string name, OpFactory factory) {
+  factories.emplace(std::move(name), factory);
+}
+
+std::unique_ptr<Op> make_op(const OpSpec& spec) {
+  const auto& factories = registry().factories;
+  const auto it = factories.find(spec.name);
+  if (it == factories.end()) throw std::invalid_argument("no operation named '" + spec.name + "'");
+  return it->second(spec);
+}
+
+std::vector<std::string> op_names() {
+  std::vector<std::string> names;
+  for (const auto& [name, factory] : registry().factories) names.push_back(name);
+  return names;
+}
+
+}  // namespace fastconv

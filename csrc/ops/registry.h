@@ -1,0 +1,10 @@
+// One register function per family of operations; registry.cpp calls them all.
+#pragma once
+
+#include "ops/op.h"
+
+namespace fastconv {
+
+void register_pointwise(Registry& r);
+
+}  // namespace fastconv

@@ -1,0 +1,188 @@
+"""Primitives, and how calling one either runs it or adds a node to the trace.
+
+A primitive is a name, a shape rule and a vjp. Its NumPy meaning is in ``fastconv.reference`` and its
+fast one in the C++ op of the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fastconv.graph.tensor import Array, Shape, Tensor, Variable
+
+Spec = tuple[Shape, str]  # shape and dtype of one output
+ShapeRule = Callable[..., Spec | list[Spec]]
+Vjp = Callable[["Node", list[Tensor | None]], Sequence[Tensor | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """One operation of a program.
+
+    ``shape_rule(*input_tensors, **attrs)`` returns ``(shape, dtype)``, or a list of them for several
+    outputs, and raises ``ValueError`` on operands that do not fit. ``vjp(node, cotangents)`` takes a
+    cotangent (or None) for each output and returns a cotangent (or None) for each input.
+    """
+
+    name: str
+    shape_rule: ShapeRule
+    vjp: Vjp | None = None
+    pointwise: bool = False  # out[i] depends on in[i] alone, after broadcasting
+    stateful: bool = False  # random: never merged with an equal node, never folded
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def primitive(
+    name: str, shape_rule: ShapeRule, vjp: Vjp | None = None, **flags: bool
+) -> Primitive:
+    """Register a primitive; a name can be taken once."""
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive {name!r} is already defined")
+    PRIMITIVES[name] = result = Primitive(name, shape_rule, vjp, **flags)
+    return result
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One application of a primitive."""
+
+    op: Primitive
+    inputs: list[Tensor]
+    attrs: dict[str, Any]
+    outputs: list[Tensor] = field(default_factory=list)
+    scope: str = ""  # the layer that made it, for summaries and messages
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(str(t.shape) for t in self.inputs)
+        return f"<{self.op.name}({shapes}) -> {', '.join(str(t.shape) for t in self.outputs)}>"
+
+
+class Trace:
+    """What is recorded while a program is traced: leaves, variable updates, added losses."""
+
+    def __init__(self) -> None:
+        self.updates: dict[Variable, Tensor] = {}
+        self.losses: list[Tensor] = []
+        self.streams = 0  # random streams handed out
+        self._leaves: dict[int, tuple[Any, Tensor]] = {}
+        self._scope: list[str] = []
+
+    @property
+    def scope(self) -> str:
+        return "/".join(self._scope)
+
+    @contextmanager
+    def named(self, name: str) -> Iterator[None]:
+        """Nodes made inside carry the name of the layer that makes them."""
+        self._scope.append(name)
+        try:
+            yield
+        finally:
+            self._scope.pop()
+
+    def next_stream(self) -> int:
+        self.streams += 1
+        return self.streams - 1
+
+    def leaf(self, variable: Variable) -> Tensor:
+        """The tensor that stands for the variable's value before this step's updates."""
+        known = self._leaves.get(id(variable))
+        if known is None:
+            tensor = Tensor(variable.shape, variable.dtype, name=variable.path, source=variable)
+            self._leaves[id(variable)] = known = (variable, tensor)
+        return known[1]
+
+    def read(self, variable: Variable) -> Tensor:
+        """The variable's value here: its last update in this trace, else its leaf."""
+        return self.updates.get(variable) or self.leaf(variable)
+
+    def assign(self, variable: Variable, value: Any) -> Tensor:
+        tensor = as_tensor(value, dtype=variable.dtype)
+        if tensor.shape != variable.shape:
+            raise ValueError(
+                f"variable {variable.path!r} has shape {variable.shape}, cannot assign {tensor.shape}"
+            )
+        if tensor.dtype != variable.dtype:
+            tensor = bind("cast", tensor, dtype=variable.dtype)
+        self.updates[variable] = tensor
+        return tensor
+
+
+_TRACE: ContextVar[Trace | None] = ContextVar("fastconv_trace", default=None)
+
+
+def current_trace() -> Trace | None:
+    return _TRACE.get()
+
+
+@contextmanager
+def tracing(trace: Trace | None = None) -> Iterator[Trace]:
+    """Inside, variables and random numbers are symbolic: what is called builds a program."""
+    trace = trace or Trace()
+    token = _TRACE.set(trace)
+    try:
+        yield trace
+    finally:
+        _TRACE.reset(token)
+
+
+def as_array(value: Any, like: str | None = None) -> Array:
+    """A NumPy array of a dtype that programs know: float64 becomes float32, int64 stays an index
+    type only where it is given explicitly."""
+    if isinstance(value, Variable):
+        return value.data
+    if isinstance(value, (bool, np.bool_)):
+        return np.asarray(value)
+    if isinstance(value, (int, float)) and like is not None:
+        return np.asarray(value, "float32" if isinstance(value, float) else like)
+    array = np.asarray(value)
+    if array.dtype == np.float64 or array.dtype == np.float16:
+        return array.astype(np.float32)
+    return array
+
+
+def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
+    """A symbolic tensor for a Tensor, a Variable (inside a trace) or a constant."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Variable):
+        trace = current_trace()
+        if trace is not None:
+            return trace.read(value)
+        return Tensor(value.shape, value.dtype, name=value.path, source=value)
+    array = as_array(value, like=dtype)
+    if array.dtype == np.int64:
+        array = array.astype(np.int32)
+    return Tensor(array.shape, str(array.dtype), source=array)
+
+
+def bind(name: str, *inputs: Any, **attrs: Any) -> Any:
+    """Apply a primitive: at once on arrays, as a node on symbolic tensors.
+
+    Returns one result, or a tuple where the primitive has several outputs.
+    """
+    op = PRIMITIVES[name]
+    trace = current_trace()
+    symbolic = any(isinstance(x, Tensor) for x in inputs) or (
+        trace is not None and (not inputs or any(isinstance(x, Variable) for x in inputs))
+    )
+    if not symbolic:
+        from fastconv.graph.eager import run
+
+        return run(op, inputs, attrs)
+    like = next((x.dtype for x in inputs if isinstance(x, (Tensor, Variable))), None)
+    tensors = [as_tensor(x, dtype=like) for x in inputs]
+    specs = op.shape_rule(*tensors, **attrs)
+    many = isinstance(specs, list)
+    node = Node(op, tensors, attrs, scope=trace.scope if trace is not None else "")
+    for i, (shape, dtype) in enumerate(specs if many else [specs]):  # type: ignore[list-item]
+        node.outputs.append(Tensor(shape, dtype, node=node, index=i))
+    return tuple(node.outputs) if many else node.outputs[0]
