@@ -33,8 +33,8 @@ struct TensorDesc {
   std::int64_t rank() const { return static_cast<std::int64_t>(shape.size()); }
   // Dimension i in a run of `batch` rows; negative i counts from the end.
   std::int64_t dim(std::int64_t i, std::int64_t batch) const;
-  std::int64_t max_size() const;                 // elements at the largest batch
-  std::int64_t size(std::int64_t batch) const;   // elements in a run of `batch` rows
+  std::int64_t max_size() const;                // elements at the largest batch
+  std::int64_t size(std::int64_t batch) const;  // elements in a run of `batch` rows
 };
 
 class Attrs {
@@ -68,7 +68,7 @@ struct RunContext {
   std::int64_t batch;  // rows in this run
   std::span<void* const> in, out;
   std::byte* scratch;  // scratch_bytes() of this op, shared by its threads
-  Threads& threads;
+  const Threads& threads;
   std::uint64_t seed, step;  // the counter of random numbers
 
   template <class T = float>

@@ -9,7 +9,6 @@ namespace {
 const Registry& registry() {
   static const Registry instance = [] {
     Registry r;
-    register_pointwise(r);
     return r;
   }();
   return instance;

@@ -5,6 +5,5 @@
 
 namespace fastconv {
 
-void register_pointwise(Registry& r);
 
 }  // namespace fastconv

@@ -1,0 +1,94 @@
+#include "bindings/arrays.h"
+
+#include <stdexcept>
+
+namespace py = pybind11;
+
+namespace fastconv {
+namespace {
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < shape.size(); ++i)
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+SourceType source_type(const py::array& array) {
+  const py::dtype dtype = array.dtype();
+  const auto size = dtype.itemsize();
+  if (dtype.attr("isnative").cast<bool>()) switch (dtype.kind()) {
+      case 'b':
+        return SourceType::u8;
+      case 'u':
+        if (size == 1) return SourceType::u8;
+        if (size == 2) return SourceType::u16;
+        return size == 4 ? SourceType::u32 : SourceType::u64;
+      case 'i':
+        if (size == 1) return SourceType::i8;
+        if (size == 2) return SourceType::i16;
+        return size == 4 ? SourceType::i32 : SourceType::i64;
+      case 'f':
+        if (size == 2) return SourceType::f16;
+        if (size == 4) return SourceType::f32;
+        if (size == 8) return SourceType::f64;
+        break;
+      default:
+        break;
+    }
+  throw std::invalid_argument("arrays of dtype " + py::str(dtype).cast<std::string>() +
+                              " cannot be used; convert to float32 first");
+}
+
+bool dense_rows(const py::array& array) {
+  py::ssize_t expected = array.itemsize();
+  for (py::ssize_t i = array.ndim() - 1; i >= 1; --i) {
+    if (array.shape(i) != 1 && array.strides(i) != expected) return false;
+    expected *= array.shape(i);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string shape_text(const py::array& array) {
+  return shape_text(std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()));
+}
+
+DType dtype_of(const py::array& array) {
+  return parse_dtype(py::str(array.dtype()).cast<std::string>());
+}
+
+RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, float scale,
+                 float offset) {
+  if (index >= plan.inputs().size())
+    throw std::invalid_argument("the plan has no input " + std::to_string(index));
+  const TensorDesc& desc = plan.tensors()[static_cast<std::size_t>(plan.inputs()[index])].desc;
+  bool fits = array.ndim() == desc.rank();
+  for (std::int64_t i = 1; fits && i < desc.rank(); ++i)
+    fits = array.shape(i) == desc.shape[static_cast<std::size_t>(i)];
+  if (!fits)
+    throw std::invalid_argument("input " + std::to_string(index) + " takes rows of shape " +
+                                shape_text({desc.shape.begin() + 1, desc.shape.end()}) +
+                                ", got an array of shape " + shape_text(array));
+  if (!dense_rows(array))
+    throw std::invalid_argument("input " + std::to_string(index) + ": rows must be contiguous");
+  std::int64_t elements = 1;
+  for (std::int64_t i = 1; i < desc.rank(); ++i)
+    elements *= desc.shape[static_cast<std::size_t>(i)];
+  const std::int64_t stride = array.strides(0);
+  RowFeed feed{index, {array.data(), source_type(array), elements, stride, scale, offset}, false};
+  const bool same = desc.dtype == DType::b8
+                        ? array.dtype().kind() == 'b'
+                        : array.dtype().kind() != 'b' && array.itemsize() <= 8 &&
+                              py::str(array.dtype()).cast<std::string>() == name_of(desc.dtype);
+  feed.direct = same && scale == 1.0f && offset == 0.0f &&
+                (array.shape(0) <= 1 || stride == elements * array.itemsize());
+  if (!feed.direct && desc.dtype != DType::f32 && desc.dtype != DType::i32)
+    throw std::invalid_argument("input " + std::to_string(index) + " takes contiguous rows of " +
+                                std::string(name_of(desc.dtype)) + ", got " +
+                                py::str(array.dtype()).cast<std::string>());
+  return feed;
+}
+
+}  // namespace fastconv

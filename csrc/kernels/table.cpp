@@ -1,0 +1,22 @@
+// Compiled once per ISA: collects that ISA's kernels.
+#include "kernels/table.h"
+
+#include "kernels/simd/vec.h"
+
+#define FC_STRING_(x) #x
+#define FC_STRING(x) FC_STRING_(x)
+
+namespace fastconv::FASTCONV_ISA {
+
+void fill(PeakKernels& k);
+void fill(GatherKernels& k);
+
+void fill(KernelTable& t) {
+  t.isa = FC_STRING(FASTCONV_ISA);
+  t.width = kWidth;
+  t.registers = kRegisters;
+  fill(t.peak);
+  fill(t.gather);
+}
+
+}  // namespace fastconv::FASTCONV_ISA

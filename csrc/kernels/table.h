@@ -1,0 +1,17 @@
+// The kernels of one ISA: function pointers and their block sizes together.
+#pragma once
+
+#include "kernels/gather.h"
+#include "kernels/peak.h"
+
+namespace fastconv {
+
+struct KernelTable {
+  const char* isa = "";
+  int width = 0;      // floats in a vector
+  int registers = 0;  // vector registers
+  PeakKernels peak;
+  GatherKernels gather;
+};
+
+}  // namespace fastconv

@@ -1,0 +1,51 @@
+#include "plan/epoch.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace fastconv {
+
+std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds) {
+  using Clock = std::chrono::steady_clock;
+  const Plan::Lease lease(plan);
+  const Threads threads = plan.threads(*lease);
+  Feed feed;
+  feed.inputs.assign(plan.inputs().size(), nullptr);
+  feed.outputs.assign(plan.outputs().size(), nullptr);
+  feed.seed = epoch.seed;
+
+  auto last_tick = Clock::now();
+  std::int64_t done = 0;
+  for (std::int64_t first = 0; first < epoch.count; first += epoch.batch) {
+    feed.batch = std::min(epoch.batch, epoch.count - first);
+    feed.step = epoch.first_step + static_cast<std::uint64_t>(done);
+    for (const RowFeed& row : epoch.rows) {
+      const RowSource& source = row.source;
+      if (row.direct && epoch.order == nullptr) {
+        feed.inputs[row.input] =
+            static_cast<const std::byte*>(source.base) + first * source.row_stride_bytes;
+        continue;
+      }
+      const TensorDesc& desc =
+          plan.tensors()[static_cast<std::size_t>(plan.inputs()[row.input])].desc;
+      gather_rows(source, epoch.order, first, feed.batch, desc.dtype,
+                  plan.staging(*lease, row.input), threads);
+    }
+    for (const StepFeed& value : epoch.values)
+      feed.inputs[value.input] = value.values + static_cast<std::size_t>(done) * value.bytes;
+    for (const OutputRows& out : epoch.outputs)
+      feed.outputs[out.output] = out.base + static_cast<std::size_t>(first) * out.row_bytes;
+    plan.run(*lease, feed, nanoseconds);
+    ++done;
+    if (epoch.tick) {
+      const auto now = Clock::now();
+      if (std::chrono::duration<double>(now - last_tick).count() >= epoch.interval) {
+        if (!epoch.tick(done)) break;
+        last_tick = Clock::now();
+      }
+    }
+  }
+  return done;
+}
+
+}  // namespace fastconv
