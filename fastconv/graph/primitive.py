@@ -1,7 +1,7 @@
 """Primitives, and how calling one either runs it or adds a node to the trace.
 
-A primitive is a name, a shape rule and a vjp. Its NumPy meaning is in ``fastconv.reference`` and its
-fast one in the C++ op of the same name.
+A primitive is a name, a shape rule and a vjp. Its NumPy meaning is in ``fastconv.reference`` and
+its fast one in the C++ op of the same name.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ Vjp = Callable[["Node", list[Tensor | None]], Sequence[Tensor | None]]
 class Primitive:
     """One operation of a program.
 
-    ``shape_rule(*input_tensors, **attrs)`` returns ``(shape, dtype)``, or a list of them for several
-    outputs, and raises ``ValueError`` on operands that do not fit. ``vjp(node, cotangents)`` takes a
-    cotangent (or None) for each output and returns a cotangent (or None) for each input.
+    ``shape_rule(*input_tensors, **attrs)`` returns ``(shape, dtype)``, or a list of them for
+    several outputs, and raises ``ValueError`` on operands that do not fit. ``vjp(node,
+    cotangents)`` takes a cotangent (or None) for each output and returns a cotangent (or None)
+    for each input.
     """
 
     name: str
@@ -40,9 +41,7 @@ class Primitive:
 PRIMITIVES: dict[str, Primitive] = {}
 
 
-def primitive(
-    name: str, shape_rule: ShapeRule, vjp: Vjp | None = None, **flags: bool
-) -> Primitive:
+def primitive(name: str, shape_rule: ShapeRule, vjp: Vjp | None = None, **flags: bool) -> Primitive:
     """Register a primitive; a name can be taken once."""
     if name in PRIMITIVES:
         raise ValueError(f"primitive {name!r} is already defined")
@@ -102,13 +101,15 @@ class Trace:
 
     def read(self, variable: Variable) -> Tensor:
         """The variable's value here: its last update in this trace, else its leaf."""
-        return self.updates.get(variable) or self.leaf(variable)
+        updated = self.updates.get(variable)
+        return self.leaf(variable) if updated is None else updated
 
     def assign(self, variable: Variable, value: Any) -> Tensor:
         tensor = as_tensor(value, dtype=variable.dtype)
         if tensor.shape != variable.shape:
             raise ValueError(
-                f"variable {variable.path!r} has shape {variable.shape}, cannot assign {tensor.shape}"
+                f"variable {variable.path!r} has shape {variable.shape}, "
+                f"cannot assign {tensor.shape}"
             )
         if tensor.dtype != variable.dtype:
             tensor = bind("cast", tensor, dtype=variable.dtype)
@@ -135,14 +136,16 @@ def tracing(trace: Trace | None = None) -> Iterator[Trace]:
 
 
 def as_array(value: Any, like: str | None = None) -> Array:
-    """A NumPy array of a dtype that programs know: float64 becomes float32, int64 stays an index
-    type only where it is given explicitly."""
+    """A NumPy array of a dtype that programs know: float64 and float16 become float32, a Python
+    integer takes the dtype of the tensor beside it."""
     if isinstance(value, Variable):
         return value.data
     if isinstance(value, (bool, np.bool_)):
         return np.asarray(value)
-    if isinstance(value, (int, float)) and like is not None:
-        return np.asarray(value, "float32" if isinstance(value, float) else like)
+    if isinstance(value, float):
+        return np.asarray(value, np.float32)
+    if isinstance(value, int):
+        return np.asarray(value, like if like in ("float32", "int32", "int64") else "int32")
     array = np.asarray(value)
     if array.dtype == np.float64 or array.dtype == np.float16:
         return array.astype(np.float32)

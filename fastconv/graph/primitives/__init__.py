@@ -1,0 +1,25 @@
+"""Every primitive, family by family; importing this package registers them all."""
+
+from fastconv.graph.primitives import (
+    linear,
+    normalization,
+    pointwise,
+    pooling,
+    random,
+    reduction,
+    shape,
+    softmax,
+    update,
+)
+
+__all__ = [
+    "linear",
+    "normalization",
+    "pointwise",
+    "pooling",
+    "random",
+    "reduction",
+    "shape",
+    "softmax",
+    "update",
+]
