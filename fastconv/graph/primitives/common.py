@@ -82,8 +82,8 @@ def need_shape(name: str, argument: str, x: Tensor, shape: Shape) -> None:
 
 
 def unbroadcast(grad: Any, like: Tensor) -> Any:
-    """Sum a cotangent over the axes along which ``like`` was broadcast."""
-    if grad.shape == like.shape:
+    """Sum a cotangent (None: there is none) over the axes along which ``like`` was broadcast."""
+    if grad is None or grad.shape == like.shape:
         return grad
     extra = grad.ndim - like.ndim
     ones = [extra + i for i, d in enumerate(like.shape) if d == 1 and grad.shape[extra + i] != 1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.graph.primitive import Node, Spec, bind, primitive
-from fastconv.graph.primitives.common import need_float, need_shape
+from fastconv.graph.primitives.common import broadcast_like, need_float, need_shape
 from fastconv.graph.tensor import Tensor
 
 
@@ -35,9 +35,7 @@ def _batch_norm_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor 
         dx, dgamma, dbeta = bind("batch_norm_grad", dy, x, gamma, mean, variance, **node.attrs)
     count = bind("count", x, axes=list(range(x.ndim - 1)))
     if dmean is not None:
-        part = bind(
-            "broadcast_to", dmean / count, x, shape=[-1 if d is None else d for d in x.shape]
-        )
+        part = broadcast_like(dmean / count, x)
         dx = part if dx is None else dx + part
     if dvariance is not None:
         part = (x - mean) * (dvariance * 2.0 / count)

@@ -47,10 +47,7 @@ def _binary_vjp(partial: Callable[[Any, Any, Any, Any], tuple[Any, Any]]) -> Vjp
     def vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
         a, b = node.inputs
         da, db = partial(cotangents[0], a, b, node.outputs[0])
-        return [
-            None if da is None else unbroadcast(da, a),
-            None if db is None else unbroadcast(db, b),
-        ]
+        return [unbroadcast(da, a), unbroadcast(db, b)]
 
     return vjp
 
@@ -196,16 +193,11 @@ primitive(
     _binary_vjp(lambda dy, a, b, y: (dy / b, -dy * y / b)),
     pointwise=True,
 )
-for _name in [
-    "less",
-    "less_equal",
-    "greater",
-    "greater_equal",
-    "equal",
-    "not_equal",
-    "logical_and",
-    "logical_or",
-]:
+_PREDICATES = (
+    *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
+    *("logical_and", "logical_or"),
+)
+for _name in _PREDICATES:
     primitive(_name, _binary_rule(_name, lambda a, b: "bool"), pointwise=True)
 
 

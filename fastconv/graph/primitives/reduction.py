@@ -28,8 +28,7 @@ def check_axes(name: str, x: Tensor, axes: Sequence[int]) -> None:
 def reduced_shape(shape: Shape, axes: Sequence[int], keepdims: int) -> Shape:
     if keepdims:
         return keepdims_shape(shape, axes)
-    result = tuple(d for i, d in enumerate(shape) if i not in axes)
-    return result
+    return tuple(d for i, d in enumerate(shape) if i not in axes)
 
 
 def _rule(name: str) -> Any:

@@ -1,7 +1,7 @@
 """Optimizer rules: each takes a variable, its gradient and its slots, and returns the new ones.
 
-``lr`` is a float32 scalar and ``t`` an int32 scalar (the step, from 1). Every rule has the attribute
-``weight_decay``: ``w -= w * weight_decay * lr`` before the step (decoupled; 0.0 for none).
+``lr`` is a float32 scalar and ``t`` an int32 scalar (the step, from 1). Every rule has the
+attribute ``weight_decay``: ``w -= w * weight_decay * lr`` before the step (decoupled; 0.0 for none).
 """
 
 from __future__ import annotations
