@@ -10,6 +10,8 @@ namespace fastconv::FASTCONV_ISA {
 
 void fill(PeakKernels& k);
 void fill(GatherKernels& k);
+void fill(GemmKernels& k);
+void fill(PoolKernels& k);
 
 void fill(KernelTable& t) {
   t.isa = FC_STRING(FASTCONV_ISA);
@@ -17,6 +19,8 @@ void fill(KernelTable& t) {
   t.registers = kRegisters;
   fill(t.peak);
   fill(t.gather);
+  fill(t.gemm);
+  fill(t.pool);
 }
 
 }  // namespace fastconv::FASTCONV_ISA

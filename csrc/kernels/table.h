@@ -2,7 +2,9 @@
 #pragma once
 
 #include "kernels/gather.h"
+#include "kernels/gemm.h"
 #include "kernels/peak.h"
+#include "kernels/pool.h"
 
 namespace fastconv {
 
@@ -12,6 +14,8 @@ struct KernelTable {
   int registers = 0;  // vector registers
   PeakKernels peak;
   GatherKernels gather;
+  GemmKernels gemm;
+  PoolKernels pool;
 };
 
 }  // namespace fastconv

@@ -9,6 +9,9 @@ namespace {
 const Registry& registry() {
   static const Registry instance = [] {
     Registry r;
+    register_dense(r);
+    register_matmul(r);
+    register_pool(r);
     return r;
   }();
   return instance;

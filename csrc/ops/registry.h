@@ -5,5 +5,8 @@
 
 namespace fastconv {
 
+void register_dense(Registry& r);
+void register_matmul(Registry& r);
+void register_pool(Registry& r);
 
 }  // namespace fastconv
