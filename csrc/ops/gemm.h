@@ -1,0 +1,63 @@
+// Blocked matrix products, cut into tasks by shape.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "ops/op.h"
+#include "ops/panels.h"
+
+namespace fastconv {
+
+// C (m, n) = op(A) op(B), all row-major. A is (m, k), or (k, m) where transposed; B is (k, n), or
+// (n, k) where transposed.
+struct GemmOperands {
+  const float* a;
+  std::int64_t a_stride;
+  const float* b;
+  std::int64_t b_stride;
+  float* c;
+  std::int64_t c_stride;
+  const float* bias = nullptr;  // n: added to every row
+  bool relu = false;
+  const float* mask = nullptr;  // laid out like C: C is 0 where the mask is not positive
+  float* b_sums = nullptr;      // n: set to the sums of the columns of B
+};
+
+class Gemm {
+ public:
+  Gemm() = default;
+  Gemm(std::int64_t n, bool transpose_a, bool transpose_b);
+
+  // How C is cut into tasks: by blocks of rows, and by groups of panels of columns.
+  struct Cut {
+    std::int64_t rows, panels;
+    std::int64_t tasks() const { return rows * panels; }
+  };
+  Cut cut(std::int64_t m, std::int64_t k) const;
+  struct Block {
+    Part rows, columns;
+  };
+  Block block(std::int64_t m, const Cut& cut, std::int64_t task) const;
+  // Computes one block of C. Every element is the same sum in the same order whatever m and the
+  // cut are.
+  void run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut, std::int64_t task,
+           std::byte* workspace) const;
+  std::size_t workspace_bytes(std::int64_t k) const;
+
+  double flops(std::int64_t m, std::int64_t k) const {
+    return 2.0 * static_cast<double>(m * n_) * static_cast<double>(k);
+  }
+  // Estimate, on one thread.
+  double nanoseconds(std::int64_t m, std::int64_t k) const { return flops(m, k) / 100 + 50; }
+
+ private:
+  Part panels_of(const Cut& cut, std::int64_t task) const;
+
+  std::int64_t n_ = 0;
+  bool transpose_a_ = false, transpose_b_ = false;
+  std::vector<Panel> panels_;
+};
+
+}  // namespace fastconv
