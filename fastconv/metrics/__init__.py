@@ -1,0 +1,200 @@
+"""Metrics: what training reports beside the loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastconv import losses
+from fastconv.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from fastconv.metrics.confusion import (
+    AUC,
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    Recall,
+    TrueNegatives,
+    TruePositives,
+)
+from fastconv.metrics.metric import Metric
+from fastconv.metrics.of_losses import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    RootMeanSquaredError,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from fastconv.metrics.reduction import Mean, MeanMetricWrapper, Sum
+from fastconv.utils.lookup import by_name
+
+METRIC_CLASSES: dict[str, type[Metric]] = {
+    c.__name__: c
+    for c in (
+        AUC,
+        Accuracy,
+        BinaryAccuracy,
+        BinaryCrossentropy,
+        CategoricalAccuracy,
+        CategoricalCrossentropy,
+        CategoricalHinge,
+        CosineSimilarity,
+        FalseNegatives,
+        FalsePositives,
+        Hinge,
+        KLDivergence,
+        LogCoshError,
+        Mean,
+        MeanAbsoluteError,
+        MeanAbsolutePercentageError,
+        MeanMetricWrapper,
+        MeanSquaredError,
+        MeanSquaredLogarithmicError,
+        Poisson,
+        Precision,
+        Recall,
+        RootMeanSquaredError,
+        SparseCategoricalAccuracy,
+        SparseCategoricalCrossentropy,
+        SparseTopKCategoricalAccuracy,
+        SquaredHinge,
+        Sum,
+        TopKCategoricalAccuracy,
+        TrueNegatives,
+        TruePositives,
+    )
+}
+METRIC_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **losses.LOSS_FUNCTIONS,
+    **{
+        f.__name__: f
+        for f in (
+            binary_accuracy,
+            categorical_accuracy,
+            sparse_categorical_accuracy,
+            sparse_top_k_categorical_accuracy,
+            top_k_categorical_accuracy,
+        )
+    },
+    "rmse": RootMeanSquaredError,
+}
+
+
+def get(identifier: Any) -> Any:
+    """A metric object or function from its name, config, class or itself; None stays None.
+
+    Raises:
+        ValueError: for an unknown name, with the nearest known ones.
+        TypeError: for anything else.
+
+    >>> get("auc").name
+    'auc'
+    """
+    if identifier is None or isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, Mapping):
+        return deserialize(identifier)
+    if isinstance(identifier, str):
+        known: dict[str, Any] = {**METRIC_FUNCTIONS, **METRIC_CLASSES}
+        found = by_name(identifier, known, "metric")
+        return found() if isinstance(found, type) else found
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    if callable(identifier):
+        return identifier
+    raise TypeError(
+        f"a metric must be a name, a function or a Metric, got {type(identifier).__name__}"
+    )
+
+
+def serialize(metric: Any) -> Any:
+    """A metric as Keras writes it in a file: the name of a function, the config of an object."""
+    if not isinstance(metric, Metric):
+        return metric.__name__
+    name = type(metric).__name__
+    builtin = METRIC_CLASSES.get(name) is type(metric)
+    return {
+        "module": "keras.metrics" if builtin else type(metric).__module__,
+        "class_name": name,
+        "config": metric.get_config(),
+        "registered_name": None if builtin else name,
+    }
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """A metric from what :func:`serialize` gave; raises ValueError for an unknown one."""
+    if not isinstance(config, Mapping):
+        custom = (custom_objects or {}).get(config) if isinstance(config, str) else None
+        return get(config) if custom is None else custom
+    if config["class_name"] == "function":
+        return deserialize(config["config"], custom_objects)
+    known: dict[str, Any] = {**METRIC_CLASSES, **(custom_objects or {})}
+    cls = by_name(config["class_name"], known, "metric")
+    if not (isinstance(cls, type) and issubclass(cls, Metric)):
+        raise TypeError(f"{config['class_name']} is not a metric")
+    return cls.from_config(config["config"])
+
+
+__all__ = [
+    "AUC",
+    "Accuracy",
+    "BinaryAccuracy",
+    "BinaryCrossentropy",
+    "CategoricalAccuracy",
+    "CategoricalCrossentropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "FalseNegatives",
+    "FalsePositives",
+    "Hinge",
+    "KLDivergence",
+    "LogCoshError",
+    "Mean",
+    "MeanAbsoluteError",
+    "MeanAbsolutePercentageError",
+    "MeanMetricWrapper",
+    "MeanSquaredError",
+    "MeanSquaredLogarithmicError",
+    "Metric",
+    "Poisson",
+    "Precision",
+    "Recall",
+    "RootMeanSquaredError",
+    "SparseCategoricalAccuracy",
+    "SparseCategoricalCrossentropy",
+    "SparseTopKCategoricalAccuracy",
+    "SquaredHinge",
+    "Sum",
+    "TopKCategoricalAccuracy",
+    "TrueNegatives",
+    "TruePositives",
+    "binary_accuracy",
+    "categorical_accuracy",
+    "deserialize",
+    "get",
+    "serialize",
+    "sparse_categorical_accuracy",
+    "sparse_top_k_categorical_accuracy",
+    "top_k_categorical_accuracy",
+]

@@ -1,0 +1,436 @@
+"""The base of the optimizers: learning rate, clipping, weight decay, moving averages, slots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fastconv import ops
+from fastconv.graph.primitive import bind, current_trace
+from fastconv.graph.tensor import Array, Tensor, Variable
+from fastconv.optimizers import schedules
+from fastconv.optimizers.schedules import LearningRateSchedule
+
+LearningRate = float | LearningRateSchedule | Callable[[], float]
+
+
+class Optimizer:
+    """Moves variables along their gradients.
+
+    A subclass makes its slots in ``build`` (with :meth:`add_slots`) and gives the rule in
+    ``update_step(gradient, variable, learning_rate)``, written with `fastconv.ops` and ``assign``,
+    so that the same rule runs at once in :meth:`apply_gradients` and inside a compiled step.
+
+    Args:
+        learning_rate: a number, a :class:`LearningRateSchedule`, or a function of no arguments.
+        weight_decay: before each step every variable shrinks by ``variable * decay * rate``.
+        clipnorm: upper bound of the L2 norm of each variable's gradient.
+        global_clipnorm: upper bound of the L2 norm of all gradients together.
+        clipvalue: upper bound of the absolute value of each entry of a gradient.
+        use_ema: keep a moving average of the variables; `fit` ends by writing it to them.
+        ema_momentum: ``average = momentum * average + (1 - momentum) * variable``.
+        ema_overwrite_frequency: write the averages to the variables every so many steps.
+        name: name of the optimizer.
+        lr: an older name of ``learning_rate``.
+        decay: the rate is divided by ``1 + decay * iterations``.
+    """
+
+    # True where update_step itself applies the weight decay of the variable.
+    decays_in_update: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.001,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        name: str | None = None,
+        *,
+        lr: float | None = None,
+        decay: float = 0.0,
+        **unknown: Any,
+    ) -> None:
+        kind = type(self).__name__
+        # Written by Keras in every config; only its default is known here.
+        for absent in ("loss_scale_factor", "gradient_accumulation_steps"):
+            if unknown.get(absent, "") is None:
+                del unknown[absent]
+        unknown.pop("is_legacy_optimizer", None)
+        unknown.pop("jit_compile", None)
+        if unknown:
+            raise TypeError(f"{kind} has no argument {', '.join(map(repr, unknown))}")
+        clips = {
+            "clipnorm": clipnorm,
+            "global_clipnorm": global_clipnorm,
+            "clipvalue": clipvalue,
+        }
+        given = {k: v for k, v in clips.items() if v is not None}
+        if len(given) > 1:
+            raise ValueError(f"{kind}: at most one of {', '.join(clips)} can be given, got {given}")
+        for key, value in given.items():
+            if not value > 0:
+                raise ValueError(f"{kind}: {key} must be > 0, got {value}")
+        if not 0 <= ema_momentum <= 1:
+            raise ValueError(f"{kind}: ema_momentum must be in [0, 1], got {ema_momentum}")
+        if ema_overwrite_frequency is not None and ema_overwrite_frequency < 1:
+            raise ValueError(
+                f"{kind}: ema_overwrite_frequency must be >= 1, got {ema_overwrite_frequency}"
+            )
+        if weight_decay is not None and weight_decay < 0:
+            raise ValueError(f"{kind}: weight_decay must be >= 0, got {weight_decay}")
+        if decay < 0:
+            raise ValueError(f"{kind}: decay must be >= 0, got {decay}")
+        self.name = name or kind.lower()
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.global_clipnorm = global_clipnorm
+        self.clipvalue = clipvalue
+        self.use_ema = use_ema
+        self.ema_momentum = ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.decay = decay
+        self.built = False
+        self._iterations = Variable(
+            np.zeros((), np.int64), dtype="int64", trainable=False, name="iterations"
+        )
+        self._fed: tuple[Tensor, Tensor] | None = None
+        self._slots: list[Variable] = []
+        self._averages: list[Variable] = []
+        self._trainable: list[Variable] = []
+        self._index: dict[int, int] = {}
+        self._undecayed: set[int] = set()
+        self._undecayed_names: re.Pattern[str] | None = None
+        self._learning_rate: Variable | LearningRateSchedule | Callable[[], float]
+        rate = learning_rate if lr is None else lr
+        if isinstance(rate, LearningRateSchedule) or callable(rate):
+            self._learning_rate = rate
+        else:
+            self._learning_rate = Variable(
+                self._checked_rate(rate), dtype="float32", trainable=False, name="learning_rate"
+            )
+
+    def _checked_rate(self, rate: Any) -> float:
+        if isinstance(rate, (str, bytes)) or np.ndim(rate) != 0:
+            raise TypeError(
+                f"{type(self).__name__}: learning_rate must be a number or a schedule, got {rate!r}"
+            )
+        value = float(rate)
+        if not np.isfinite(value) or value < 0:
+            raise ValueError(
+                f"{type(self).__name__}: learning_rate must be finite and >= 0, got {value}"
+            )
+        return value
+
+    # ---- the step and its rate
+
+    @property
+    def iterations(self) -> Any:
+        """Number of updates made; inside a compiled step, the step's own count as a tensor."""
+        return self._iterations if self._fed is None else self._fed[1] - 1
+
+    @property
+    def learning_rate(self) -> Any:
+        """The rate as a variable (assign to it to change it), or the current value of a schedule."""
+        if self._fed is not None:
+            return self._fed[0]
+        if isinstance(self._learning_rate, Variable):
+            return self._learning_rate
+        return self.rates(int(self._iterations), 1)[0]
+
+    @learning_rate.setter
+    def learning_rate(self, rate: Any) -> None:
+        if isinstance(rate, LearningRateSchedule) or callable(rate):
+            self._learning_rate = rate
+        elif isinstance(self._learning_rate, Variable):
+            self._learning_rate.assign(self._checked_rate(rate))
+        else:
+            raise TypeError(
+                f"the learning rate of this {type(self).__name__} follows "
+                f"{type(self._learning_rate).__name__} and cannot be set to {rate!r}: "
+                "make the optimizer with a number instead"
+            )
+
+    lr = learning_rate
+
+    def rates(self, first: int, count: int) -> Array:
+        """Learning rates of ``count`` steps from number ``first`` (0-based), float32."""
+        steps = np.arange(first, first + count, dtype=np.float64)
+        base: Any
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            base = self._learning_rate.rates(steps)
+        elif isinstance(self._learning_rate, Variable):
+            base = np.full(count, self._learning_rate.data, np.float64)
+        else:
+            base = np.full(count, float(self._learning_rate()), np.float64)
+        if self.decay:
+            base = base / (1.0 + self.decay * steps)
+        return np.asarray(base, np.float32)
+
+    @property
+    def step(self) -> Any:
+        """The 1-based number of the step being made, as an int32 scalar."""
+        if self._fed is not None:
+            return self._fed[1]
+        return np.asarray(int(self._iterations) + 1, np.int32)
+
+    @contextmanager
+    def fed(self, learning_rate: Tensor, step: Tensor) -> Iterator[None]:
+        """Inside, the rate and the 1-based step are these inputs of the program being traced."""
+        self._fed = (learning_rate, step)
+        try:
+            yield
+        finally:
+            self._fed = None
+
+    # ---- slots
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Iterations, learning rate, then the slots: the order in which files hold them."""
+        head = [self._iterations]
+        if isinstance(self._learning_rate, Variable):
+            head.append(self._learning_rate)
+        return head + self._slots
+
+    def build(self, variables: Sequence[Variable]) -> None:
+        """Make the slots of ``variables``; a subclass calls this first and then adds its own."""
+        self._trainable = list(variables)
+        self._index = {id(v): i for i, v in enumerate(self._trainable)}
+        self._slots = []
+        if self.use_ema:
+            (self._averages,) = self.add_slots(variables, "average")
+        self.built = True
+
+    def is_built_for(self, variables: Sequence[Variable]) -> bool:
+        return self.built and [id(v) for v in variables] == [id(v) for v in self._trainable]
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str = "var", initializer: Any = 0.0
+    ) -> Variable:
+        """A slot of the shape and dtype of ``reference_variable``, filled with a number."""
+        shape = reference_variable.shape
+        if initializer == "zeros":
+            initializer = 0.0
+        value = (
+            initializer(shape, dtype="float32")
+            if callable(initializer)
+            else np.full(shape, initializer, np.float32)
+        )
+        path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
+        slot = Variable(value, dtype=reference_variable.dtype, trainable=False, name=name, path=path)
+        self._slots.append(slot)
+        return slot
+
+    def add_slots(
+        self, variables: Sequence[Variable], *names: str, fill: float = 0.0
+    ) -> list[list[Variable]]:
+        """One list of slots for each name, interleaved by variable in :attr:`variables`."""
+        rows = [
+            [self.add_variable_from_reference(v, name, fill) for name in names] for v in variables
+        ]
+        return [[row[i] for row in rows] for i in range(len(names))]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Write arrays to :attr:`variables`, after checking all of their shapes."""
+        own = self.variables
+        if len(weights) != len(own):
+            raise ValueError(
+                f"{type(self).__name__} has {len(own)} variables, got {len(weights)} arrays"
+            )
+        arrays = [np.asarray(w) for w in weights]
+        for variable, array in zip(own, arrays, strict=True):
+            if array.shape != variable.shape:
+                raise ValueError(
+                    f"optimizer variable {variable.path!r} has shape {variable.shape}, "
+                    f"got {array.shape}"
+                )
+        for variable, array in zip(own, arrays, strict=True):
+            variable.assign(array)
+
+    # ---- an update
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
+        """Apply the rule to one variable and its slots."""
+        raise NotImplementedError(f"{type(self).__name__} must define update_step")
+
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> None:
+        """One step on ``(gradient, variable)`` pairs, made at once; a gradient may be None."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> None:
+        """One step: clip, decay, update, average, constrain, count."""
+        if trainable_variables is None:
+            if not self.built:
+                raise ValueError(
+                    "apply(grads) without variables needs a built optimizer: "
+                    "call optimizer.build(variables) first"
+                )
+            trainable_variables = self._trainable
+        if len(grads) != len(trainable_variables):
+            raise ValueError(f"{len(grads)} gradients for {len(trainable_variables)} variables")
+        if not self.built:
+            self.build(trainable_variables)
+        for variable in trainable_variables:
+            if id(variable) not in self._index:
+                raise ValueError(
+                    f"optimizer {self.name!r} was built without variable {variable.path!r}"
+                )
+        pairs = [
+            (g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None
+        ]
+        for gradient, variable in pairs:
+            if tuple(gradient.shape) != variable.shape:
+                raise ValueError(
+                    f"the gradient of {variable.path!r} has shape {tuple(gradient.shape)}, "
+                    f"expected {variable.shape}"
+                )
+        variables = [v for _, v in pairs]
+        rate = self._current_rate()
+        for gradient, variable in zip(self._clipped([g for g, _ in pairs]), variables, strict=True):
+            if not self.decays_in_update and self._decay_of(variable):
+                variable.assign(variable - variable * (rate * self._decay_of(variable)))
+            self.update_step(gradient, variable, rate)
+        if self.use_ema:
+            self._average()
+        for variable in variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
+        if self._fed is None:
+            self._iterations.data[...] += 1
+
+    def _current_rate(self) -> Any:
+        if self._fed is not None:
+            return self._fed[0]
+        return np.asarray(self.rates(int(self._iterations), 1)[0])
+
+    def _index_of(self, variable: Variable) -> int:
+        return self._index[id(variable)]
+
+    _get_variable_index = _index_of  # the name that custom optimizers written for Keras call
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        variable.assign_sub(value)
+
+    def _run_update(
+        self, rule: str, variable: Variable, slots: Sequence[Variable], *inputs: Any, **attrs: Any
+    ) -> None:
+        """Apply the update primitive ``rule`` and write the variable and its slots."""
+        new = bind(rule, *inputs, **attrs, weight_decay=self._decay_of(variable))
+        values = new if isinstance(new, tuple) else (new,)
+        for target, value in zip((variable, *slots), values, strict=True):
+            target.assign(value)
+
+    # ---- clipping, decay, averages
+
+    def _clipped(self, grads: Sequence[Any]) -> list[Any]:
+        if self.clipvalue is not None:
+            bound = float(self.clipvalue)
+            return [ops.minimum(ops.maximum(g, -bound), bound) for g in grads]
+        if self.clipnorm is not None:
+            return [self._scaled(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
+        if self.global_clipnorm is not None and grads:
+            squares = ops.sum(ops.square(grads[0]))
+            for g in grads[1:]:
+                squares = squares + ops.sum(ops.square(g))
+            return [self._scaled(g, squares, self.global_clipnorm) for g in grads]
+        return list(grads)
+
+    @staticmethod
+    def _scaled(gradient: Any, squares: Any, bound: float) -> Any:
+        return gradient * (float(bound) / ops.maximum(ops.sqrt(squares), float(bound)))
+
+    def exclude_from_weight_decay(
+        self,
+        var_list: Sequence[Variable] | None = None,
+        var_names: Sequence[str] | None = None,
+    ) -> None:
+        """Leave out variables, given themselves or by a part of their names."""
+        if self.built:
+            raise ValueError("exclude_from_weight_decay must be called before the first step")
+        self._undecayed = {id(v) for v in var_list or ()}
+        self._undecayed_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
+
+    def _decay_of(self, variable: Variable) -> float:
+        if self.weight_decay is None or id(variable) in self._undecayed:
+            return 0.0
+        if self._undecayed_names is not None and self._undecayed_names.search(variable.path):
+            return 0.0
+        return float(self.weight_decay)
+
+    def _average(self) -> None:
+        step = ops.cast(self.step, "float32")
+        momentum = ops.where(step > 1.0, float(self.ema_momentum), 0.0)
+        every = self.ema_overwrite_frequency
+        for variable, average in zip(self._trainable, self._averages, strict=True):
+            average.assign(momentum * average + (1.0 - momentum) * variable)
+            if every is not None and current_trace() is not None:
+                now = ops.equal(ops.mod(step, float(every)), 0.0)
+                variable.assign(ops.where(now, average, variable))
+            elif every is not None and int(self.step) % every == 0:
+                variable.assign(average.numpy())
+
+    def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
+        """Write the moving averages to the variables; `fit` does so at its end."""
+        if self.use_ema and self.built:
+            for variable in var_list:
+                if id(variable) in self._index:
+                    variable.assign(self._averages[self._index[id(variable)]].numpy())
+
+    # ---- configuration
+
+    def get_config(self) -> dict[str, Any]:
+        rate: Any
+        if isinstance(self._learning_rate, Variable):
+            rate = float(self._learning_rate)
+        elif isinstance(self._learning_rate, LearningRateSchedule):
+            rate = schedules.serialize(self._learning_rate)
+        else:
+            raise ValueError(
+                f"a {type(self).__name__} whose learning rate is a function cannot be saved: "
+                "write it as a LearningRateSchedule"
+            )
+        config = {
+            "name": self.name,
+            "learning_rate": rate,
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "global_clipnorm": self.global_clipnorm,
+            "clipvalue": self.clipvalue,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": None,
+            "gradient_accumulation_steps": None,
+        }
+        if self.decay:
+            config["decay"] = self.decay
+        return config
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+    ) -> Optimizer:
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), Mapping):
+            config["learning_rate"] = schedules.deserialize(
+                config["learning_rate"], custom_objects
+            )
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name} iterations={int(self._iterations)}>"
