@@ -1,0 +1,229 @@
+"""Files that come from elsewhere: where they are kept, fetched, checked and unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+CHUNK = 1 << 20
+
+
+def cache_dir() -> Path:
+    """``FASTCONV_HOME``, else ``XDG_CACHE_HOME/fastconv``, else ``~/.cache/fastconv``."""
+    home = os.environ.get("FASTCONV_HOME")
+    if home:
+        return Path(home).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fastconv"
+
+
+def keras_cache_dir() -> Path:
+    """``KERAS_HOME``, else ``~/.keras``."""
+    home = os.environ.get("KERAS_HOME")
+    return Path(home).expanduser() if home else Path.home() / ".keras"
+
+
+def checksum(path: Path, algorithm: str = "sha256") -> str:
+    """The file's digest in hex; ``algorithm`` is ``"sha256"`` or ``"md5"``."""
+    digest = hashlib.md5(usedforsecurity=False) if algorithm == "md5" else hashlib.sha256()
+    with path.open("rb") as f:
+        while block := f.read(CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Raise ValueError unless the file's SHA-256 or MD5, told apart by length, is ``expected``."""
+    algorithm = _algorithm_of(expected)
+    found = checksum(path, algorithm)
+    if found != expected.lower():
+        raise ValueError(f"{path}: its {algorithm} is {found}, expected {expected}")
+
+
+def download(url: str, target: Path, expected: str | None = None, timeout: float = 30.0) -> None:
+    """Fetch ``url`` into ``target``, with a progress bar on a terminal's standard error.
+
+    The data goes to a file beside the target, is checked against ``expected`` (SHA-256 or MD5 in
+    hex) and then renamed, so that ``target`` is never a part of a file.
+
+    Raises:
+        OSError: no connection, or the server's answer is an error.
+        ValueError: the checksum differs.
+    """
+    from urllib.request import urlopen
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with urlopen(url, timeout=timeout) as response, part.open("wb") as f:
+            size = int(response.headers.get("Content-Length") or 0) or None
+            with _progress(target.name, size) as advance:
+                while block := response.read(CHUNK):
+                    f.write(block)
+                    advance(len(block))
+            f.flush()
+            os.fsync(f.fileno())
+        if expected is not None:
+            try:
+                check_file(part, expected)
+            except ValueError as error:
+                raise ValueError(str(error).replace(str(part), url, 1)) from None
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _progress(name: str, size: int | None) -> Iterator[_Advance]:
+    if not sys.stderr.isatty():
+        yield _Advance()
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=size)
+
+        class Advance(_Advance):
+            def __call__(self, count: int) -> None:
+                progress.advance(task, count)
+
+        yield Advance()
+
+
+class _Advance:
+    def __call__(self, count: int) -> None:
+        """Nobody is watching."""
+
+
+def get_file(
+    fname: str | None = None,
+    origin: str | None = None,
+    *,
+    md5_hash: str | None = None,
+    file_hash: str | None = None,
+    cache_subdir: str = "datasets",
+    hash_algorithm: str = "auto",
+    extract: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    force_download: bool = False,
+) -> str:
+    """The path of a file in the cache, fetched from ``origin`` if it is not there.
+
+    Args:
+        fname: Name of the file; by default the last part of ``origin``.
+        origin: Its URL.
+        md5_hash, file_hash: Its MD5, or its SHA-256 or MD5. A cached file with another checksum is
+            fetched again.
+        cache_subdir: Folder under the cache.
+        hash_algorithm: ``"auto"`` (by the length of ``file_hash``), ``"sha256"`` or ``"md5"``.
+        extract: Unpack a tar or zip archive into ``<fname>_extracted``, and return that folder.
+        cache_dir: Instead of fastconv's cache.
+        force_download: Fetch even if the file is there.
+
+    Raises:
+        OSError: it cannot be fetched.
+        ValueError: the checksum differs, or the archive holds something unsafe.
+    """
+    if origin is None:
+        raise ValueError("get_file needs the URL of the file: origin=...")
+    name = fname or PurePosixPath(origin.split("?", 1)[0]).name
+    if not name or Path(name).name != name:
+        raise ValueError(f"fname must be the plain name of a file, got {name!r}")
+    if hash_algorithm not in ("auto", "sha256", "md5"):
+        raise ValueError(
+            f"hash_algorithm must be 'auto', 'sha256' or 'md5', got {hash_algorithm!r}"
+        )
+    expected = file_hash or md5_hash
+    if expected is not None and hash_algorithm not in ("auto", _algorithm_of(expected)):
+        raise ValueError(f"file_hash {expected!r} is no {hash_algorithm}")
+    base = Path(cache_dir).expanduser() if cache_dir is not None else _cache()
+    path = base / cache_subdir / name
+    stale = path.exists() and expected is not None and not _matches(path, expected)
+    if force_download or stale or not path.exists():
+        download(origin, path, expected)
+    if not extract:
+        return str(path)
+    folder = path.with_name(f"{name}_extracted")
+    extract_archive(path, folder)
+    return str(folder)
+
+
+def _cache() -> Path:
+    return cache_dir()
+
+
+def _algorithm_of(digest: str) -> str:
+    if len(digest) not in (32, 64):
+        raise ValueError(f"a checksum has 32 (MD5) or 64 (SHA-256) hex digits, got {digest!r}")
+    return "md5" if len(digest) == 32 else "sha256"
+
+
+def _matches(path: Path, expected: str) -> bool:
+    return checksum(path, _algorithm_of(expected)) == expected.lower()
+
+
+def extract_archive(path: Path, folder: Path) -> None:
+    """Unpack a tar or zip archive: plain files and folders only, nothing outside ``folder``.
+
+    Raises ValueError on any other member (links, devices, absolute or climbing names), before
+    anything is written.
+    """
+    if tarfile.is_tarfile(path):
+        with tarfile.open(path) as tar:
+            members = tar.getmembers()
+            for member in members:
+                if not (member.isfile() or member.isdir()):
+                    raise ValueError(f"{path}: {member.name!r} is neither a file nor a folder")
+                _inside(folder, member.name, path)
+            for member in members:
+                source = tar.extractfile(member)
+                if source is not None:
+                    _write(source, _inside(folder, member.name, path))
+    elif zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            infos = archive.infolist()
+            for info in infos:
+                _inside(folder, info.filename, path)
+            for info in infos:
+                if not info.is_dir():
+                    with archive.open(info) as content:
+                        _write(content, _inside(folder, info.filename, path))
+    else:
+        raise ValueError(f"{path} is neither a tar nor a zip archive")
+
+
+def _inside(folder: Path, name: str, archive: Path) -> Path:
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if pure.is_absolute() or ".." in pure.parts or ":" in name:
+        raise ValueError(f"{archive}: the name {name!r} leads outside of the archive's folder")
+    return folder.joinpath(*pure.parts)
+
+
+def _write(source: IO[bytes], target: Path) -> None:
+    import shutil
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source, target.open("wb") as f:
+        shutil.copyfileobj(source, f, CHUNK)
