@@ -41,6 +41,7 @@ SourceType source_type(const py::array& array) {
 }
 
 bool dense_rows(const py::array& array) {
+  if (array.size() == 0) return true;  // NumPy gives such arrays any strides
   py::ssize_t expected = array.itemsize();
   for (py::ssize_t i = array.ndim() - 1; i >= 1; --i) {
     if (array.shape(i) != 1 && array.strides(i) != expected) return false;
