@@ -4,6 +4,7 @@
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/peak.h"
+#include "kernels/pointwise.h"
 #include "kernels/pool.h"
 
 namespace fastconv {
@@ -15,6 +16,7 @@ struct KernelTable {
   PeakKernels peak;
   GatherKernels gather;
   GemmKernels gemm;
+  PointwiseKernels pointwise;
   PoolKernels pool;
 };
 

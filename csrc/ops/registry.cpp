@@ -11,6 +11,7 @@ const Registry& registry() {
     Registry r;
     register_dense(r);
     register_matmul(r);
+    register_pointwise(r);
     register_pool(r);
     return r;
   }();

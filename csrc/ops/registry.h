@@ -7,6 +7,7 @@ namespace fastconv {
 
 void register_dense(Registry& r);
 void register_matmul(Registry& r);
+void register_pointwise(Registry& r);
 void register_pool(Registry& r);
 
 }  // namespace fastconv
