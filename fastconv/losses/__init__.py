@@ -44,6 +44,7 @@ from fastconv.losses.regression import (
     mean_squared_error,
     mean_squared_logarithmic_error,
 )
+from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
 from fastconv.utils.lookup import by_name
 
 mse = MSE = mean_squared_error
@@ -136,30 +137,17 @@ def get(identifier: Any) -> Any:
 
 def serialize(loss: Any) -> Any:
     """A loss as Keras writes it in a file: the name of a function, the config of an object."""
-    if not isinstance(loss, Loss):
-        return loss.__name__
-    name = type(loss).__name__
-    builtin = LOSS_CLASSES.get(name) is type(loss)
-    return {
-        "module": "keras.losses" if builtin else type(loss).__module__,
-        "class_name": name,
-        "config": loss.get_config(),
-        "registered_name": None if builtin else name,
-    }
+    return serialize_keras_object(loss)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A loss from what :func:`serialize` gave; raises ValueError for an unknown one."""
-    if not isinstance(config, Mapping):
-        custom = (custom_objects or {}).get(config) if isinstance(config, str) else None
-        return get(config) if custom is None else custom
-    if config["class_name"] == "function":
-        return deserialize(config["config"], custom_objects)
-    known: dict[str, Any] = {**LOSS_CLASSES, **(custom_objects or {})}
-    cls = by_name(config["class_name"], known, "loss")
-    if not (isinstance(cls, type) and issubclass(cls, Loss)):
-        raise TypeError(f"{config['class_name']} is not a loss")
-    return cls.from_config(config["config"])
+    if isinstance(config, Mapping):
+        config = {"module": "keras.losses", **config}
+    found = deserialize_keras_object(config, custom_objects)
+    if isinstance(found, Mapping):
+        raise TypeError(f"{config} is not the config of a loss")
+    return get(found)
 
 
 __all__ = [

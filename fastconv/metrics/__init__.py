@@ -47,6 +47,7 @@ from fastconv.metrics.of_losses import (
     SquaredHinge,
 )
 from fastconv.metrics.reduction import Mean, MeanMetricWrapper, Sum
+from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
 from fastconv.utils.lookup import by_name
 
 METRIC_CLASSES: dict[str, type[Metric]] = {
@@ -130,30 +131,17 @@ def get(identifier: Any) -> Any:
 
 def serialize(metric: Any) -> Any:
     """A metric as Keras writes it in a file: the name of a function, the config of an object."""
-    if not isinstance(metric, Metric):
-        return metric.__name__
-    name = type(metric).__name__
-    builtin = METRIC_CLASSES.get(name) is type(metric)
-    return {
-        "module": "keras.metrics" if builtin else type(metric).__module__,
-        "class_name": name,
-        "config": metric.get_config(),
-        "registered_name": None if builtin else name,
-    }
+    return serialize_keras_object(metric)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A metric from what :func:`serialize` gave; raises ValueError for an unknown one."""
-    if not isinstance(config, Mapping):
-        custom = (custom_objects or {}).get(config) if isinstance(config, str) else None
-        return get(config) if custom is None else custom
-    if config["class_name"] == "function":
-        return deserialize(config["config"], custom_objects)
-    known: dict[str, Any] = {**METRIC_CLASSES, **(custom_objects or {})}
-    cls = by_name(config["class_name"], known, "metric")
-    if not (isinstance(cls, type) and issubclass(cls, Metric)):
-        raise TypeError(f"{config['class_name']} is not a metric")
-    return cls.from_config(config["config"])
+    if isinstance(config, Mapping):
+        config = {"module": "keras.metrics", **config}
+    found = deserialize_keras_object(config, custom_objects)
+    if isinstance(found, Mapping):
+        raise TypeError(f"{config} is not the config of a metric")
+    return get(found)
 
 
 __all__ = [

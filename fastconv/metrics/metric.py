@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastconv.graph.tensor import Array, Variable
-
-
-def snake_case(name: str) -> str:
-    """``RootMeanSquaredError`` -> ``root_mean_squared_error``, ``AUC`` -> ``auc``."""
-    name = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+from fastconv.saving.registry import to_snake_case
 
 
 class Metric:
@@ -32,7 +26,7 @@ class Metric:
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         del dtype
-        self.name = name or snake_case(type(self).__name__)
+        self.name = name or to_snake_case(type(self).__name__)
         self.dtype = "float32"
         self._variables: list[Variable] = []
 

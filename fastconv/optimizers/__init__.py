@@ -12,11 +12,13 @@ from fastconv.optimizers.adamax import Adamax, Nadam
 from fastconv.optimizers.optimizer import Optimizer
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.sgd import SGD
+from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
 from fastconv.utils.lookup import by_name
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     c.__name__: c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RMSprop, SGD)
 }
+_BY_LOWER = {name.lower(): name for name in OPTIMIZERS}
 
 
 def get(identifier: Any) -> Optimizer:
@@ -42,27 +44,24 @@ def get(identifier: Any) -> Optimizer:
     )
 
 
-def serialize(optimizer: Optimizer) -> dict[str, Any]:
+def serialize(optimizer: Optimizer) -> Any:
     """The optimizer as Keras writes it in a file."""
-    name = type(optimizer).__name__
-    builtin = OPTIMIZERS.get(name) is type(optimizer)
-    return {
-        "module": "keras.optimizers" if builtin else type(optimizer).__module__,
-        "class_name": name,
-        "config": optimizer.get_config(),
-        "registered_name": None if builtin else name,
-    }
+    return serialize_keras_object(optimizer)
 
 
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> Optimizer:
     """An optimizer from what :func:`serialize` gave; raises ValueError for an unknown class."""
-    known: dict[str, Any] = {**OPTIMIZERS, **(custom_objects or {})}
-    cls = by_name(config["class_name"], known, "optimizer")
-    if not (isinstance(cls, type) and issubclass(cls, Optimizer)):
-        raise TypeError(f"{config['class_name']} is not an optimizer")
-    return cls.from_config(config["config"], custom_objects)
+    name = config.get("class_name")
+    if isinstance(name, str) and name not in OPTIMIZERS and name.lower() in _BY_LOWER:
+        name = _BY_LOWER[name.lower()]
+    optimizer = deserialize_keras_object(
+        {"module": "keras.optimizers", **config, "class_name": name}, custom_objects
+    )
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"{config} is not the config of an optimizer")
+    return optimizer
 
 
 __all__ = [

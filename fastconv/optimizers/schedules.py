@@ -8,13 +8,13 @@ schedule costs no recompilation.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fastconv.utils.lookup import by_name
+from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
 
 Rates = npt.NDArray[np.float64]
 
@@ -288,38 +288,18 @@ class CosineDecayRestarts(LearningRateSchedule):
         }
 
 
-SCHEDULES: dict[str, Callable[..., LearningRateSchedule]] = {
-    c.__name__: c
-    for c in (
-        CosineDecay,
-        CosineDecayRestarts,
-        ExponentialDecay,
-        InverseTimeDecay,
-        PiecewiseConstantDecay,
-        PolynomialDecay,
-    )
-}
-
-
-def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
+def serialize(schedule: LearningRateSchedule) -> Any:
     """The schedule as Keras writes it in a file."""
-    name = type(schedule).__name__
-    builtin = SCHEDULES.get(name) is type(schedule)
-    return {
-        "module": "keras.optimizers.schedules" if builtin else type(schedule).__module__,
-        "class_name": name,
-        "config": schedule.get_config(),
-        "registered_name": None if builtin else name,
-    }
+    return serialize_keras_object(schedule)
 
 
 def deserialize(
     config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
 ) -> LearningRateSchedule:
     """A schedule from what :func:`serialize` gave; raises ValueError for an unknown class."""
-    known: dict[str, Any] = {**SCHEDULES, **(custom_objects or {})}
-    made = by_name(config["class_name"], known, "learning rate schedule")
-    schedule = made(**config["config"])
+    schedule = deserialize_keras_object(
+        {"module": "keras.optimizers.schedules", **config}, custom_objects
+    )
     if not isinstance(schedule, LearningRateSchedule):
-        raise TypeError(f"{config['class_name']} is not a learning rate schedule")
+        raise TypeError(f"{config} is not the config of a learning rate schedule")
     return schedule

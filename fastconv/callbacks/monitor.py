@@ -1,0 +1,302 @@
+"""Callbacks that follow one result: stop early, save the best, lower the rate."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+from typing import Any
+
+from fastconv.callbacks.callback import Callback, Logs
+
+HIGHER_IS_BETTER = (
+    "acc",
+    "accuracy",
+    "auc",
+    "precision",
+    "recall",
+    "true_positives",
+    "true_negatives",
+    "cosine_similarity",
+)
+
+
+class Monitor(Callback):
+    """Base: the best value so far of the result called ``monitor``.
+
+    Args:
+        monitor: a key of the logs.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: more is better for accuracies, AUC, precision
+            and recall, less for everything else.
+        min_delta: what a change must exceed to be an improvement.
+
+    Raises:
+        ValueError: for another mode.
+    """
+
+    def __init__(self, monitor: str, mode: str = "auto", min_delta: float = 0.0) -> None:
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(
+                f"{type(self).__name__}: mode must be 'auto', 'min' or 'max', got {mode!r}"
+            )
+        self.monitor = monitor
+        self.mode = mode
+        self.min_delta = abs(min_delta)
+        self.best: float | None = None
+
+    @property
+    def maximizes(self) -> bool:
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        return any(name == known or name.endswith(known) for known in HIGHER_IS_BETTER)
+
+    def value_in(self, logs: Logs | None) -> float | None:
+        """The monitored value; warns where it is missing."""
+        logs = logs or {}
+        if self.monitor not in logs:
+            warnings.warn(
+                f"{type(self).__name__} follows {self.monitor!r}, which is not available. "
+                f"Available: {', '.join(logs)}",
+                stacklevel=2,
+            )
+            return None
+        return float(logs[self.monitor])
+
+    def improves(self, value: float, on: float | None) -> bool:
+        if on is None:
+            return not math.isnan(value)
+        if self.maximizes:
+            return value - self.min_delta > on
+        return value + self.min_delta < on
+
+
+class EarlyStopping(Monitor):
+    """Stops training when a result has not improved for ``patience`` epochs.
+
+    Args:
+        monitor: a key of the logs.
+        min_delta: what a change must exceed to be an improvement.
+        patience: epochs without improvement before stopping.
+        verbose: 1 prints when it acts.
+        mode: ``"min"``, ``"max"`` or ``"auto"``.
+        baseline: patience starts over only for values better than this.
+        restore_best_weights: end with the weights of the best epoch.
+        start_from_epoch: epochs before this one are not looked at.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best_epoch = 0
+        self.best_weights: Any = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best_epoch = 0
+        self.best = None
+        self.best_weights = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        value = self.value_in(logs)
+        if value is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights = self.model.get_weights()
+            self.best_epoch = epoch
+        self.wait += 1
+        if self.improves(value, self.best):
+            self.best = value
+            self.best_epoch = epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self.improves(value, self.baseline):
+                self.wait = 0
+                return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                print(f"Restoring model weights from the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+
+class ReduceLROnPlateau(Monitor):
+    """Multiplies the learning rate by ``factor`` when a result has stopped improving.
+
+    Args:
+        monitor: a key of the logs.
+        factor: below 1.
+        patience: epochs without improvement before acting.
+        verbose: 1 prints when it acts.
+        mode: ``"min"``, ``"max"`` or ``"auto"``.
+        min_delta: what a change must exceed to be an improvement.
+        cooldown: epochs after acting during which nothing is counted.
+        min_lr: the rate does not go below this.
+
+    Raises:
+        ValueError: if ``factor`` is not below 1.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        if not 0 < factor < 1:
+            raise ValueError(f"ReduceLROnPlateau: factor must be between 0 and 1, got {factor}")
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.cooldown_counter = 0
+        self.wait = 0
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.cooldown_counter = 0
+        self.wait = 0
+        self.best = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        logs = {} if logs is None else logs
+        rate = float(self.model.optimizer.learning_rate)
+        logs["learning_rate"] = rate
+        value = self.value_in(logs)
+        if value is None:
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.improves(value, self.best):
+            self.best = value
+            self.wait = 0
+        elif self.cooldown_counter <= 0:
+            self.wait += 1
+            if self.wait >= self.patience and rate > self.min_lr:
+                lower = max(rate * self.factor, self.min_lr)
+                self.model.optimizer.learning_rate = lower
+                if self.verbose > 0:
+                    print(
+                        f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {lower}."
+                    )
+                self.cooldown_counter = self.cooldown
+                self.wait = 0
+
+
+class ModelCheckpoint(Monitor):
+    """Saves the model, or its weights, after epochs or every so many batches.
+
+    Args:
+        filepath: may contain ``{epoch}`` and keys of the logs, as in
+            ``"{epoch:02d}-{val_loss:.2f}.keras"``. Weights go to ``.weights.h5`` or ``.h5``.
+        monitor: a key of the logs.
+        verbose: 1 prints when it saves.
+        save_best_only: only when the monitored value has improved.
+        save_weights_only: weights instead of the whole model.
+        mode: ``"min"``, ``"max"`` or ``"auto"``.
+        save_freq: ``"epoch"`` or a number of batches.
+        initial_value_threshold: the value to improve on at first.
+
+    Raises:
+        ValueError: for another ``save_freq``.
+    """
+
+    def __init__(
+        self,
+        filepath: str | Path,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+    ) -> None:
+        super().__init__(monitor, mode)
+        if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq > 0):
+            raise ValueError(
+                f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}"
+            )
+        self.filepath = str(filepath)
+        self.verbose = verbose
+        self.save_best_only = save_best_only
+        self.save_weights_only = save_weights_only
+        self.save_freq = save_freq
+        self.best = initial_value_threshold
+        self._epoch = 0
+        self._batches = 0
+
+    def watches_batches(self, mode: str) -> bool:
+        return mode == "train" and self.save_freq != "epoch"
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        self._batches += 1
+        if isinstance(self.save_freq, int) and self._batches % self.save_freq == 0:
+            self._save(self._epoch, logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch, logs)
+
+    def _save(self, epoch: int, logs: Logs | None) -> None:
+        logs = logs or {}
+        message = "saving model to"
+        if self.save_best_only:
+            value = self.value_in(logs)
+            if value is None:
+                return
+            if not self.improves(value, self.best):
+                if self.verbose > 0:
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best}")
+                return
+            before = "inf" if self.best is None else f"{self.best:.5f}"
+            message = f"{self.monitor} improved from {before} to {value:.5f}, saving model to"
+            self.best = value
+        try:
+            path = self.filepath.format(epoch=epoch + 1, **logs)
+        except KeyError as error:
+            raise KeyError(
+                f"ModelCheckpoint: filepath {self.filepath!r} names {error}, which is not among "
+                f"the results {', '.join(logs)}"
+            ) from error
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: {message} {path}")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        if self.save_weights_only:
+            self.model.save_weights(path, overwrite=True)
+        else:
+            self.model.save(path, overwrite=True)

@@ -1,0 +1,194 @@
+"""The progress line: counts, a bar, times and results."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+from fastconv.callbacks.callback import Callback, Logs
+
+BAR_WIDTH = 20
+
+
+def format_time(seconds: float) -> str:
+    """A duration for people: ``45s``, ``2:03``, ``1:02:03``.
+
+    >>> format_time(123)
+    '2:03'
+    """
+    whole = int(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+    if whole >= 60:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole}s"
+
+
+def format_step_time(seconds: float) -> str:
+    """The time of one step: ``2ms/step``.
+
+    >>> format_step_time(0.0021)
+    '2ms/step'
+    """
+    if seconds >= 1 or seconds == 0:
+        return f"{seconds:.0f}s/step"
+    if seconds >= 1e-3:
+        return f"{seconds * 1e3:.0f}ms/step"
+    return f"{seconds * 1e6:.0f}us/step"
+
+
+def format_results(logs: Logs) -> str:
+    """`` - accuracy: 0.5667 - loss: 0.6887``."""
+    parts = []
+    for name, value in logs.items():
+        if isinstance(value, (int, float)):
+            large = abs(value) > 1e-3 or value == 0
+            parts.append(f" - {name}: {value:.4f}" if large else f" - {name}: {value:.4e}")
+        else:
+            parts.append(f" - {name}: {value}")
+    return "".join(parts)
+
+
+def redraws(stream: TextIO) -> bool:
+    """Whether a line on this stream can be written over: a terminal or a notebook."""
+    try:
+        if stream.isatty():
+            return True
+    except (AttributeError, ValueError):
+        return False
+    return type(stream).__module__.startswith("ipykernel")
+
+
+class Progbar:
+    """One line that shows how far something is.
+
+    Args:
+        target: number of steps, or None while it is not known.
+        verbose: 1 draws the line and redraws it where the stream allows; 2 writes it once, at the
+            end; 0 writes nothing.
+        stream: where to; standard output by default.
+    """
+
+    def __init__(
+        self, target: int | None, verbose: int = 1, stream: TextIO | None = None
+    ) -> None:
+        self.target = target
+        self.verbose = verbose
+        self.stream = stream or sys.stdout
+        self.live = verbose == 1 and redraws(self.stream)
+        self._start = time.perf_counter()
+        self._drawn = 0  # characters of the line on the screen
+
+    def update(self, current: int, logs: Logs | None = None, finalize: bool = False) -> None:
+        """Show that ``current`` steps are done; ``finalize`` ends the line."""
+        if self.verbose == 0 or not (finalize or self.live):
+            return
+        line = self.line(current, logs or {}, finalize)
+        if self.live:
+            padding = " " * max(self._drawn - len(line), 0)
+            self._write(f"\r{line}{padding}" + ("\n" if finalize else ""))
+            self._drawn = len(line)
+        else:
+            self._write(line + "\n")
+
+    def line(self, current: int, logs: Logs, finalize: bool) -> str:
+        elapsed = time.perf_counter() - self._start
+        per_step = elapsed / max(current, 1)
+        target = self.target if self.target is not None else (current if finalize else None)
+        if target is None:
+            count, bar = f"{current:>7}/Unknown", ""
+        else:
+            count = f"{current:>{len(str(target))}}/{target}"
+            bar = self._bar(current, target) if self.verbose == 1 else ""
+        left = elapsed if finalize or target is None else per_step * (target - current)
+        parts = [count, bar, format_time(left), format_step_time(per_step)]
+        separator = " - " if self.verbose == 2 else " "
+        return separator.join(p for p in parts if p) + format_results(logs)
+
+    def _bar(self, current: int, target: int) -> str:
+        full, empty = ("━", "─") if self._can_write("━─") else ("=", ".")
+        done = BAR_WIDTH * min(current, target) // max(target, 1)
+        return full * done + empty * (BAR_WIDTH - done)
+
+    def _can_write(self, text: str) -> bool:
+        try:
+            text.encode(getattr(self.stream, "encoding", None) or "ascii")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+
+class ProgbarLogger(Callback):
+    """Prints ``Epoch 1/2`` and a progress line for each epoch (`fit` adds one by itself)."""
+
+    def __init__(self, verbose: int | None = None) -> None:
+        super().__init__()
+        self.verbose = verbose
+        self._bar: Progbar | None = None
+        self._steps = 0
+        self._training = False
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        if self.verbose is None:
+            self.verbose = int(params.get("verbose", 1))
+
+    def _begin(self) -> None:
+        self._steps = 0
+        self._bar = Progbar(self.params.get("steps"), int(self.verbose or 0))
+
+    def _end(self, logs: Logs | None) -> None:
+        if self._bar is None:
+            return
+        steps = self._bar.target or self.params.get("steps") or self._steps
+        self._bar.target = self._bar.target or steps
+        self._bar.update(steps, logs, finalize=True)
+        self._bar = None
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self._training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        self._training = False
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        if self.verbose:
+            sys.stdout.write(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')}\n")
+        self._begin()
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._end(logs)
+
+    def _progress(self, steps: int, logs: Logs | None) -> None:
+        self._steps = steps
+        if self._bar is not None and self._bar.live:
+            self._bar.update(steps, logs)
+
+    def on_train_progress(self, steps: int, logs: Logs | None = None) -> None:
+        self._progress(steps, logs)
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._begin()
+
+    def on_test_progress(self, steps: int, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._progress(steps, logs)
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        if not self._training:
+            self._end(logs)
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        self._begin()
+
+    def on_predict_progress(self, steps: int, logs: Logs | None = None) -> None:
+        self._progress(steps, logs)
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        self._end(logs)

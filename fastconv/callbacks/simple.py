@@ -1,0 +1,110 @@
+"""Small callbacks: a schedule by epoch, a CSV log, a stop at NaN."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import math
+from collections.abc import Callable as Function
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from fastconv.callbacks.callback import Callback, Logs
+
+
+class LearningRateScheduler(Callback):
+    """Sets the learning rate before every epoch.
+
+    Args:
+        schedule: ``schedule(epoch, learning_rate)`` or ``schedule(epoch)``; gives the new rate.
+        verbose: 1 prints it.
+
+    Raises:
+        TypeError: if the schedule gives something that is not a number.
+    """
+
+    def __init__(self, schedule: Function[..., Any], verbose: int = 0) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.verbose = verbose
+        try:
+            inspect.signature(schedule).bind(0, 0.1)
+            self._takes_rate = True
+        except TypeError:
+            self._takes_rate = False
+        except ValueError:  # a builtin without a signature
+            self._takes_rate = True
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = float(self.model.optimizer.learning_rate)
+        new = self.schedule(epoch, rate) if self._takes_rate else self.schedule(epoch)
+        if not isinstance(new, (int, float, np.floating, np.integer)) and np.ndim(new) != 0:
+            raise TypeError(f"LearningRateScheduler: the schedule must give a number, got {new!r}")
+        self.model.optimizer.learning_rate = float(new)
+        if self.verbose > 0:
+            print(
+                f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(new)}."
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+class CSVLogger(Callback):
+    """Writes the results of every epoch to a file, a line each.
+
+    Args:
+        filename: the file.
+        separator: between values.
+        append: keep what is in the file.
+    """
+
+    def __init__(self, filename: str | Path, separator: str = ",", append: bool = False) -> None:
+        super().__init__()
+        self.filename = Path(filename)
+        self.separator = separator
+        self.append = append
+        self._file: TextIO | None = None
+        self._writer: Any = None
+        self._keys: list[str] = []
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        mode = "a" if self.append else "w"
+        self._file = self.filename.open(mode, newline="", encoding="utf-8")
+        self._writer = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        logs = logs or {}
+        assert self._file is not None
+        if self._writer is None:
+            self._keys = sorted(logs)
+            self._writer = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
+            if not (self.append and self._file.tell() > 0):
+                self._writer.writerow(["epoch", *self._keys])
+        self._writer.writerow([epoch, *(logs.get(k, "NA") for k in self._keys)])
+        self._file.flush()
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        self.append = True  # a second fit continues the file
+
+
+class TerminateOnNaN(Callback):
+    """Stops training when the loss is NaN or infinite."""
+
+    def on_train_progress(self, steps: int, logs: Logs | None = None) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss) and not self.model.stop_training:
+            print(f"Batch {steps - 1}: Invalid loss, terminating training")
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss) and not self.model.stop_training:
+            print(f"Epoch {epoch + 1}: Invalid loss, terminating training")
+            self.model.stop_training = True
