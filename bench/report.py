@@ -1,0 +1,97 @@
+"""The results of a comparison as JSON, as a Markdown table and as a chart."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+LABELS = {
+    "fastconv": "fastconv",
+    "torch": "PyTorch",
+    "torch_bf16": "PyTorch bf16",
+    "keras_tf": "Keras + TensorFlow",
+    "keras_jax": "Keras + JAX",
+    "numpy": "NumPy reference",
+}
+STEPS = ("pima_mlp",)  # nets so small that steps, not examples, are what one counts
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """results.json, results.md and, with matplotlib, results.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "results.md").write_text(table(results))
+    if importlib.util.find_spec("matplotlib") is not None:
+        chart(results, folder / "results.png")
+
+
+def peers_of(results: dict[str, Any]) -> list[str]:
+    seen = {p for figures in results["nets"].values() for p, f in figures.items() if _rate(f)}
+    return [p for p in LABELS if p in seen]
+
+
+def _rate(figure: dict[str, Any] | None) -> float | None:
+    return figure.get("examples_per_second") if figure else None
+
+
+def table(results: dict[str, Any]) -> str:
+    """One row for each net; in brackets how much faster fastconv is."""
+    peers = peers_of(results)
+    caption = (
+        f"Training, {results['threads']} threads of {results['machine']['cpu']}: images per second "
+        f"(pima_mlp: steps per second), median of {results['rounds']} interleaved rounds. "
+        "In brackets: fastconv's rate over it."
+    )
+    lines = [
+        caption,
+        "",
+        "| net | " + " | ".join(LABELS[p] for p in peers) + " |",
+        "|---|" + "---:|" * len(peers),
+    ]
+    for net, figures in results["nets"].items():
+        ours = _rate(figures.get("fastconv"))
+        cells = []
+        for peer in peers:
+            figure = figures.get(peer)
+            rate = _rate(figure)
+            if figure is None or rate is None:
+                cells.append("-")
+                continue
+            shown = figure["steps_per_second"] if net in STEPS else rate
+            text = f"{shown:,.0f}" if shown >= 100 else f"{shown:.1f}"
+            if ours and peer != "fastconv":
+                text += f" ({ours / rate:.2f}x)" if ours / rate < 10 else f" ({ours / rate:.0f}x)"
+            cells.append(text)
+        lines.append(f"| {net} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def chart(results: dict[str, Any], path: Path) -> None:
+    """Bars of each library's rate over PyTorch's (or over the first library's), net by net."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    peers = [p for p in peers_of(results) if p != "numpy"]
+    if not peers:
+        return
+    base = "torch" if "torch" in peers else peers[0]
+    nets = [n for n, figures in results["nets"].items() if _rate(figures.get(base))]
+    figure = Figure(figsize=(1.6 + 1.5 * max(len(nets), 2), 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    width = 0.8 / len(peers)
+    for i, peer in enumerate(peers):
+        heights = []
+        for net in nets:
+            rate = _rate(results["nets"][net].get(peer))
+            heights.append((rate or 0) / results["nets"][net][base]["examples_per_second"])
+        places = [n + (i - (len(peers) - 1) / 2) * width for n in range(len(nets))]
+        ax.bar(places, heights, width, label=LABELS[peer])
+    ax.axhline(1, color="black", linewidth=0.8)
+    ax.set_xticks(range(len(nets)), nets)
+    ax.set_ylabel(f"training speed over {LABELS[base]}")
+    ax.set_title(f"{results['threads']} threads of {results['machine']['cpu']}")
+    ax.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
