@@ -1,0 +1,148 @@
+"""Settings of the process: threads, algorithms, float type, data layout, the seed.
+
+The defaults suit nearly every program; nothing here is read from a file.
+"""
+
+from __future__ import annotations
+
+CONV_ALGORITHMS = ("auto", "im2col", "direct", "winograd")
+
+_conv_algorithm = "auto"
+_epsilon = 1e-7
+_image_data_format = "channels_last"
+
+
+def set_num_threads(count: int) -> None:
+    """Use ``count`` threads from the next step on. Results do not depend on it.
+
+    Raises:
+        ValueError: if ``count`` is not a positive integer.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"the number of threads must be a positive integer, got {count!r}")
+    from fastconv import _core
+
+    _core.set_num_threads(count)
+
+
+def num_threads() -> int:
+    """Threads that a step may use: ``OMP_NUM_THREADS`` or the cores the process may run on."""
+    from fastconv import _core
+
+    return int(_core.num_threads())
+
+
+def set_conv_algorithm(name: str) -> None:
+    """Choose how convolutions compiled from now on are computed.
+
+    Args:
+        name: ``"auto"`` (by shape), ``"im2col"``, ``"direct"`` or ``"winograd"``. Where the named
+            algorithm does not cover a shape, ``"auto"``'s choice is used.
+
+    Raises:
+        ValueError: for another name.
+    """
+    global _conv_algorithm
+    if name not in CONV_ALGORITHMS:
+        raise ValueError(
+            f"unknown convolution algorithm {name!r}; expected one of {', '.join(CONV_ALGORITHMS)}"
+        )
+    _conv_algorithm = name
+
+
+def conv_algorithm() -> str:
+    """The name given to :func:`set_conv_algorithm`.
+
+    >>> conv_algorithm()
+    'auto'
+    """
+    return _conv_algorithm
+
+
+def floatx() -> str:
+    """The float type of weights and activations, which is always ``"float32"``.
+
+    >>> floatx()
+    'float32'
+    """
+    return "float32"
+
+
+def set_floatx(value: str) -> None:
+    """Accepts ``"float32"`` only: there are no kernels for other float types.
+
+    Raises:
+        ValueError: for another type.
+    """
+    if value != "float32":
+        raise ValueError(f"fastconv computes in float32; floatx cannot be {value!r}")
+
+
+def epsilon() -> float:
+    """The small number that keeps divisions and logarithms finite (1e-7 unless set)."""
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set :func:`epsilon`.
+
+    Raises:
+        ValueError: if ``value`` is not between 0 and 1.
+    """
+    global _epsilon
+    if not 0 < float(value) < 1:
+        raise ValueError(f"epsilon must be between 0 and 1, got {value!r}")
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """``"channels_last"`` or ``"channels_first"``: what layers assume when they are not told."""
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Set :func:`image_data_format`.
+
+    Raises:
+        ValueError: for anything but ``"channels_last"`` and ``"channels_first"``.
+    """
+    global _image_data_format
+    _image_data_format = standardize_data_format(data_format)
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """``data_format``, or the process's default where it is None.
+
+    Raises:
+        ValueError: for an unknown layout.
+    """
+    if data_format is None:
+        return _image_data_format
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(
+            "data_format must be 'channels_last' or 'channels_first', "
+            f"got {data_format!r}"
+        )
+    return data_format
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's, NumPy's and fastconv's random numbers.
+
+    After it, initial weights, shuffling, dropout and augmentation are the same from run to run,
+    for any number of threads.
+
+    Raises:
+        ValueError: if ``seed`` is not an integer in [0, 2**32).
+    """
+    import random as python_random
+
+    import numpy as np
+
+    from fastconv import random as fastconv_random
+
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be an integer in [0, 2**32), got {seed!r}")
+    python_random.seed(int(seed))
+    np.random.seed(int(seed))  # noqa: NPY002  the global generator is what user code may use
+    fastconv_random.set_seed(int(seed))

@@ -1,0 +1,590 @@
+"""The base class of layers: weights, building, calling, configuration."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastconv import constraints, initializers, ops, regularizers
+from fastconv.graph.primitive import Trace, as_array, bind, current_trace
+from fastconv.graph.tensor import Array, Shape, Tensor, Variable
+from fastconv.layers.functional import FunctionalNode, record
+from fastconv.layers.input_spec import InputSpec
+from fastconv.layers.naming import unique_name
+from fastconv.layers.structure import flatten, map_structure
+
+_DTYPES = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What a call hands on to the calls inside it."""
+
+    training: bool
+    path: tuple[str, ...]
+
+
+_CALL: ContextVar[_Call | None] = ContextVar("fastconv_call", default=None)
+
+
+def _once_built(build: Callable[..., Any]) -> Callable[..., Any]:
+    """Building a second time does nothing; afterwards the layer knows what it was built for."""
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        if self.built:
+            return
+        shape = args[0] if args else next(iter(kwargs.values()), None)
+        build(self, *args, **kwargs)
+        self._build_shape = None if shape is None else _as_shape(shape)
+        self.built = True
+
+    return wrapper
+
+
+class Layer:
+    """A function of tensors with weights.
+
+    Subclasses override ``call(inputs)`` (with a ``training`` argument where it matters), create
+    their weights with :meth:`add_weight` in ``build(input_shape)`` or the constructor, and override
+    :meth:`get_config` to be saved. A layer called on NumPy arrays runs at once; on the tensors of
+    :func:`Input` it becomes a node of a functional model.
+
+    Args:
+        name: unique in a model; made from the class name if None.
+        trainable: whether training changes the weights.
+        dtype: ``"float32"``.
+        input_shape: the shape of one example, for the first layer of a ``Sequential``.
+        activity_regularizer: a penalty on the outputs, per example.
+
+    Raises:
+        TypeError: on an unknown argument.
+    """
+
+    input_spec: InputSpec | None = None
+    name: str
+    built: bool
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+    _inbound_nodes: list[FunctionalNode]
+    _trainable_variables: list[Variable]
+    _non_trainable_variables: list[Variable]
+    _losses: list[Any]
+    _build_shape: Any
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        layer = super().__new__(cls)
+        start = {
+            "built": False,
+            "_init_arguments": (args, kwargs),
+            "_inbound_nodes": [],
+            "_trainable_variables": [],
+            "_non_trainable_variables": [],
+            "_losses": [],
+            "_build_shape": None,
+            "_trainable": True,
+        }
+        layer.__dict__.update(start)
+        return layer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _once_built(cls.__dict__["build"])  # type: ignore[method-assign]
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        input_shape: Sequence[int | None] | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+        activity_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        input_dim = kwargs.pop("input_dim", None)
+        kwargs.pop("autocast", None)
+        if kwargs:
+            raise TypeError(f"{type(self).__name__} got unknown arguments: {', '.join(kwargs)}")
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(f"a layer's name must be a string without '/', got {name!r}")
+        self.name = name or unique_name(type(self).__name__)
+        self._trainable = bool(trainable)
+        self.dtype = _check_dtype(dtype)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        if input_dim is not None and input_shape is None:
+            input_shape = (input_dim,)
+        if batch_input_shape is None and input_shape is not None:
+            if isinstance(input_shape, int):
+                raise ValueError(f"input_shape must be a tuple, got {input_shape!r}")
+            batch_input_shape = (None, *input_shape)
+        self._batch_input_shape = None if batch_input_shape is None else tuple(batch_input_shape)
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if isinstance(value, Variable):
+            own = self._trainable_variables if value.trainable else self._non_trainable_variables
+            if not any(v is value for v in self._own_variables):
+                own.append(value)
+        super().__setattr__(key, value)
+
+    # Building
+
+    def build(self, input_shape: Any) -> None:
+        """Create the weights for inputs of a shape; the batch dimension is None."""
+        self._build_shape = _as_shape(input_shape)
+        self.built = True
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int | None = None,
+        initializer: Any = None,
+        dtype: str | None = None,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """A new weight of the layer (a scalar where ``shape`` is None).
+
+        Raises:
+            ValueError: if a dimension is not a positive number.
+        """
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(d is None or d < 0 for d in shape):
+            raise ValueError(f"layer {self.name!r}: a weight cannot have shape {shape}")
+        dtype = dtype or "float32"
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype == "float32" else "zeros"
+        name = name or f"variable_{len(self._own_variables)}"
+        context = _CALL.get()
+        path = "/".join((*(context.path if context else ()), self.name, name))
+        variable = Variable(
+            initializers.get(initializer)(shape, dtype=dtype),
+            dtype=dtype,
+            trainable=trainable,
+            name=name,
+            path=path,
+        )
+        if variable.shape != shape:
+            raise ValueError(
+                f"layer {self.name!r}: the initializer of {name!r} returned shape "
+                f"{variable.shape} where {shape} was asked for"
+            )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        own = self._trainable_variables if trainable else self._non_trainable_variables
+        own.append(variable)
+        return variable
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None if self._build_shape is None else {"input_shape": self._build_shape}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        shape = config.get("input_shape", config.get("shapes_dict"))
+        if shape is not None and not self.built:
+            self.build(_as_shape(shape))
+
+    # Calling
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} does not override call")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if "name" not in self.__dict__:
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before it is used"
+            )
+        if current_trace() is None:
+            if any(isinstance(x, Tensor) for x in flatten((args, kwargs))):
+                return record(self, args, kwargs)
+            args, kwargs = map_structure(_as_input, (args, kwargs))
+        return self._run(args, kwargs)
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call on arrays, or on tensors inside a trace."""
+        outer = _CALL.get()
+        trace = current_trace()
+        if outer is None and trace is None:
+            for layer in self._flatten_layers():
+                layer._losses.clear()
+        context = _Call(
+            self._resolve_training(kwargs, outer),
+            (*(outer.path if outer else ()), self.name),
+        )
+        self._ensure_built(args, kwargs, outer)
+        token = _CALL.set(context)
+        try:
+            with self._scope(trace):
+                outputs = self.call(*args, **kwargs)
+                if self.activity_regularizer is not None:
+                    self._penalize(outputs)
+        except ValueError as error:
+            if getattr(error, "layer", None) is not None:
+                raise
+            named = ValueError(f"in layer {self.name!r} ({type(self).__name__}): {error}")
+            named.layer = self.name  # type: ignore[attr-defined]
+            raise named from error
+        finally:
+            _CALL.reset(token)
+        return outputs
+
+    def _resolve_training(self, kwargs: dict[str, Any], outer: _Call | None) -> bool:
+        """Explicit argument, else the surrounding call's, else False; put into kwargs if taken."""
+        given = kwargs.pop("training", None)
+        if kwargs.get("mask", ...) is None and "mask" not in _parameters(type(self).call):
+            del kwargs["mask"]
+        training = bool(given if given is not None else outer.training if outer else False)
+        if "training" in _parameters(type(self).call):
+            kwargs["training"] = training
+        return training
+
+    def _ensure_built(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], outer: _Call | None = None
+    ) -> None:
+        inputs = args[0] if args else next(iter(kwargs.values()), None)
+        self._check_inputs(inputs)
+        if not self.built:
+            self.build(map_structure(_shape_of, inputs))
+            self.built = True
+
+    def _check_inputs(self, inputs: Any) -> None:
+        spec = self.input_spec
+        if spec is None:
+            return
+        try:
+            for x in flatten(inputs):
+                if hasattr(x, "shape"):
+                    spec.check(self.name, tuple(x.shape))
+        except ValueError as error:
+            error.layer = self.name  # type: ignore[attr-defined]
+            raise
+
+    def _scope(self, trace: Trace | None) -> Any:
+        return nullcontext() if trace is None else trace.named(self.name)
+
+    def _penalize(self, outputs: Any) -> None:
+        for y in flatten(outputs):
+            loss = self.activity_regularizer(y)
+            if len(y.shape) > 0:
+                loss = loss / bind("count", y[(slice(None), *[0] * (len(y.shape) - 1))], axes=[0])
+            self.add_loss(loss)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the outputs for inputs of a shape."""
+        from fastconv.layers.functional import output_specs
+
+        shapes = _as_shape(input_shape)
+        many = isinstance(shapes, list)
+        tensors = [Tensor(s) for s in shapes] if many else Tensor(shapes)
+        return map_structure(lambda t: t.shape, output_specs(self, (tensors,), {}))
+
+    # Losses
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar to what training minimises; to be called inside ``call``."""
+        for value in loss if isinstance(loss, (list, tuple)) else [loss]:
+            trace = current_trace()
+            if trace is not None:
+                trace.losses.append(value)
+            else:
+                self._losses.append(value)
+
+    @property
+    def losses(self) -> list[Any]:
+        """Weight penalties, and outside a trace what the last call on arrays added."""
+        found: list[Any] = []
+        if current_trace() is None:
+            for layer in self._flatten_layers():
+                found.extend(layer._losses)
+        for variable in self.trainable_weights:
+            if variable.regularizer is not None:
+                found.append(variable.regularizer(variable))
+        return found
+
+    # Weights
+
+    @property
+    def _own_variables(self) -> list[Variable]:
+        return self._trainable_variables + self._non_trainable_variables
+
+    def _sublayers(self) -> list[Layer]:
+        """Layers held in attributes, and in lists, tuples and dictionaries there."""
+        found: list[Layer] = []
+        for key, value in self.__dict__.items():
+            if key not in ("_inbound_nodes", "_init_arguments"):
+                _collect_layers(value, found)
+        return found
+
+    def _flatten_layers(self) -> Iterator[Layer]:
+        """The layer and every layer inside it, each once."""
+        seen: set[int] = set()
+        stack: list[Layer] = [self]
+        while stack:
+            layer = stack.pop()
+            if id(layer) not in seen:
+                seen.add(id(layer))
+                yield layer
+                stack.extend(reversed(layer._sublayers()))
+
+    @property
+    def weights(self) -> list[Variable]:
+        """Every weight, each layer's trainable ones before its others."""
+        return _unique(v for layer in self._flatten_layers() for v in layer._own_variables)
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes: none of a layer whose ``trainable`` is False."""
+        if not self.trainable:
+            return []
+        own = iter(self._trainable_variables)
+        inner = (v for layer in self._sublayers() for v in layer.trainable_weights)
+        return _unique((*own, *inner))
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        trainable = {id(v) for v in self.trainable_weights}
+        return [v for v in self.weights if id(v) not in trainable]
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        """Set for the layer and every layer inside it; takes effect at the next ``compile``."""
+        for layer in self._flatten_layers():
+            layer._trainable = bool(value)
+
+    def get_weights(self) -> list[Array]:
+        """Copies of the weights as arrays."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set every weight from arrays in the order of :meth:`get_weights`.
+
+        Raises:
+            ValueError: if their number or a shape does not fit; nothing is changed then.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            raise ValueError(
+                f"layer {self.name!r} has {len(variables)} weights, got {len(weights)}"
+            )
+        arrays = [np.asarray(w) for w in weights]
+        for variable, array in zip(variables, arrays, strict=True):
+            if array.shape != variable.shape:
+                raise ValueError(
+                    f"layer {self.name!r}: weight {variable.path!r} has shape {variable.shape}, "
+                    f"got {array.shape}"
+                )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+    def count_params(self) -> int:
+        """The number of weights, element by element.
+
+        Raises:
+            ValueError: if the layer is not built yet.
+        """
+        if not self.built:
+            raise ValueError(f"layer {self.name!r} has no weights yet: build it, or call it once")
+        return sum(v.size for v in self.weights)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Put the layer's own weights into ``store`` under "0", "1", ..."""
+        for i, variable in enumerate(self._own_variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Take the layer's own weights from ``store``.
+
+        Raises:
+            ValueError: if their number or a shape differs.
+        """
+        variables = self._own_variables
+        if len(store) != len(variables):
+            raise ValueError(
+                f"layer {self.name!r} has {len(variables)} weights of its own, the file has "
+                f"{len(store)}"
+            )
+        arrays = [np.asarray(store[str(i)]) for i in range(len(variables))]
+        for variable, array in zip(variables, arrays, strict=True):
+            if variable.shape != array.shape:
+                raise ValueError(
+                    f"layer {self.name!r}: weight {variable.path!r} has shape {variable.shape}, "
+                    f"the file has {array.shape}"
+                )
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array)
+
+    # Functional models
+
+    @property
+    def input(self) -> Any:
+        """The tensors of the layer's only call in a functional model."""
+        return self._only_node().inputs
+
+    @property
+    def output(self) -> Any:
+        return self._only_node().outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the inputs, the batch dimension None."""
+        if self._inbound_nodes:
+            return map_structure(lambda t: t.shape, self._inbound_nodes[0].inputs)
+        if self._build_shape is not None:
+            return self._build_shape
+        raise AttributeError(f"layer {self.name!r} has not been called: its shapes are not known")
+
+    @property
+    def output_shape(self) -> Any:
+        if self._inbound_nodes:
+            return map_structure(lambda t: t.shape, self._inbound_nodes[0].outputs)
+        return self.compute_output_shape(self.input_shape)
+
+    def _only_node(self) -> FunctionalNode:
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"layer {self.name!r} has not been called on symbolic tensors: it has no input or "
+                "output"
+            )
+        return self._inbound_nodes[0]
+
+    # Configuration
+
+    @property
+    def compute_dtype(self) -> str:
+        return "float32"
+
+    variable_dtype = compute_dtype
+
+    def get_config(self) -> dict[str, Any]:
+        """What the constructor needs to make an equal layer, without its weights."""
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policy(),
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is Layer.get_config:
+            config.update(self._constructor_arguments())
+        return config
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        """Arguments given to the constructor of a class that has no get_config of its own."""
+        args, kwargs = self._init_arguments
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        for key, value in given.items():
+            if not _is_plain(value):
+                raise NotImplementedError(
+                    f"{type(self).__name__} must override get_config to be saved: its argument "
+                    f"{key}={value!r} is not a plain value"
+                )
+        base = ("name", "trainable", "dtype", "activity_regularizer", "input_shape", "input_dim")
+        return {k: v for k, v in given.items() if k not in base}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new layer from :meth:`get_config`."""
+        config = dict(config)
+        config["dtype"] = policy_name(config.get("dtype"))
+        if config["dtype"] is None:
+            del config["dtype"]
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def dtype_policy() -> dict[str, Any]:
+    """float32, as Keras writes it in a config."""
+    return {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": None,
+    }
+
+
+def policy_name(dtype: Any) -> Any:
+    """The name of a dtype or of a DTypePolicy's config."""
+    return dtype["config"]["name"] if isinstance(dtype, dict) else dtype
+
+
+def as_float(x: Any) -> Any:
+    """``x`` as float32: images may come as uint8, labels and counts as integers."""
+    return x if str(x.dtype) == "float32" else ops.cast(x, "float32")
+
+
+def _check_dtype(dtype: Any) -> str:
+    name = policy_name(dtype)
+    if name is not None and name not in _DTYPES:
+        raise ValueError(f"fastconv computes in float32; a layer's dtype cannot be {name!r}")
+    return "float32"
+
+
+@functools.lru_cache(maxsize=1024)
+def _parameters(call: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(call).parameters)
+
+
+def _as_input(x: Any) -> Any:
+    if x is None or isinstance(x, (bool, int, float, str, Variable)):
+        return x
+    return as_array(x)
+
+
+def _shape_of(x: Any) -> Shape:
+    shape = tuple(getattr(x, "shape", ()))
+    return (None, *shape[1:]) if shape else shape
+
+
+def _as_shape(shape: Any) -> Any:
+    """Tuples for shapes, also where a file made lists of them."""
+    if isinstance(shape, dict):
+        return {k: _as_shape(v) for k, v in shape.items()}
+    if isinstance(shape, (list, tuple)):
+        if any(isinstance(d, (list, tuple)) for d in shape):
+            return [_as_shape(s) for s in shape]
+        return tuple(None if d is None else int(d) for d in shape)
+    return shape
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(v) for v in value)
+    if isinstance(value, dict):
+        return all(_is_plain(v) for v in value.values())
+    return value is None or isinstance(value, (bool, int, float, str))
+
+
+def _collect_layers(value: Any, found: list[Layer]) -> None:
+    if isinstance(value, Layer):
+        if not any(value is known for known in found):
+            found.append(value)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect_layers(item, found)
+    elif isinstance(value, dict):
+        for item in value.values():
+            _collect_layers(item, found)
+
+
+def _unique(variables: Any) -> list[Variable]:
+    return list({id(v): v for v in variables}.values())

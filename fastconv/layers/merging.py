@@ -1,0 +1,150 @@
+"""Layers of several inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+from fastconv import ops
+from fastconv.layers.layer import Layer
+
+
+class Merge(Layer):
+    """Combines two or more inputs of one shape (or broadcastable ones), left to right.
+
+    Raises:
+        ValueError: if there are fewer than two inputs or their shapes do not fit.
+    """
+
+    combine: Callable[[Any, Any], Any]
+    needs = 2
+
+    def _check_inputs(self, inputs: Any) -> None:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) < self.needs:
+            raise ValueError(
+                f"layer {self.name!r} ({type(self).__name__}) needs a list of at least "
+                f"{self.needs} inputs"
+            )
+        self._check_shapes([tuple(x.shape) for x in inputs])
+
+    def _check_shapes(self, shapes: list[Any]) -> None:
+        for shape in shapes[1:]:
+            pairs = zip(reversed(shapes[0][1:]), reversed(shape[1:]), strict=False)
+            if any(a != b and 1 not in (a, b) for a, b in pairs):
+                raise ValueError(
+                    f"layer {self.name!r} ({type(self).__name__}) needs inputs of one shape, got "
+                    f"{', '.join(map(str, shapes))}"
+                )
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        return reduce(type(self).combine, inputs)
+
+
+class Add(Merge):
+    """The sum of the inputs."""
+
+    combine = staticmethod(ops.add)
+
+
+class Subtract(Merge):
+    """The first of two inputs minus the second."""
+
+    combine = staticmethod(ops.subtract)
+
+    def _check_inputs(self, inputs: Any) -> None:
+        super()._check_inputs(inputs)
+        if len(inputs) != 2:
+            raise ValueError(f"layer {self.name!r} (Subtract) needs 2 inputs, got {len(inputs)}")
+
+
+class Multiply(Merge):
+    """The product of the inputs."""
+
+    combine = staticmethod(ops.multiply)
+
+
+class Average(Merge):
+    """The mean of the inputs."""
+
+    combine = staticmethod(ops.add)
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        return super().call(inputs) / float(len(inputs))
+
+
+class Maximum(Merge):
+    """The elementwise maximum of the inputs."""
+
+    combine = staticmethod(ops.maximum)
+
+
+class Minimum(Merge):
+    """The elementwise minimum of the inputs."""
+
+    combine = staticmethod(ops.minimum)
+
+
+class Concatenate(Merge):
+    """The inputs one after another along ``axis``; their other dimensions must agree."""
+
+    needs = 1
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def _check_shapes(self, shapes: list[Any]) -> None:
+        rank = len(shapes[0])
+        if not -rank <= self.axis < rank or any(len(s) != rank for s in shapes):
+            self._refuse(shapes)
+        axis = self.axis % rank
+        if len({s[1:axis] + s[max(axis, 0) + 1 :] for s in shapes}) > 1 and axis > 0:
+            self._refuse(shapes)
+
+    def _refuse(self, shapes: list[Any]) -> None:
+        raise ValueError(
+            f"layer {self.name!r} (Concatenate) joins along axis {self.axis}: the other dimensions "
+            f"must agree, got {', '.join(map(str, shapes))}"
+        )
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        return ops.concatenate(list(inputs), axis=self.axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def add(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Add(**kwargs)(inputs)``."""
+    return Add(**kwargs)(inputs)
+
+
+def subtract(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Subtract(**kwargs)(inputs)``."""
+    return Subtract(**kwargs)(inputs)
+
+
+def multiply(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Multiply(**kwargs)(inputs)``."""
+    return Multiply(**kwargs)(inputs)
+
+
+def average(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Average(**kwargs)(inputs)``."""
+    return Average(**kwargs)(inputs)
+
+
+def maximum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Maximum(**kwargs)(inputs)``."""
+    return Maximum(**kwargs)(inputs)
+
+
+def minimum(inputs: Sequence[Any], **kwargs: Any) -> Any:
+    """``Minimum(**kwargs)(inputs)``."""
+    return Minimum(**kwargs)(inputs)
+
+
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
+    """``Concatenate(axis, **kwargs)(inputs)``."""
+    return Concatenate(axis, **kwargs)(inputs)

@@ -1,0 +1,219 @@
+"""Layers that move elements about: flatten, reshape, permute, pad, crop, repeat."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv import ops
+from fastconv.config import standardize_data_format
+from fastconv.layers.images import channels_last, restored, sizes
+from fastconv.layers.input_spec import InputSpec
+from fastconv.layers.layer import Layer
+
+Pairs = tuple[tuple[int, int], tuple[int, int]]
+
+
+class Flatten(Layer):
+    """(batch, ...) to (batch, product of the rest).
+
+    With ``data_format="channels_first"`` the channels are moved last before.
+    """
+
+    input_spec = InputSpec(min_ndim=1)
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: Any) -> Any:
+        x = inputs
+        if self.data_format == "channels_first" and len(x.shape) > 2:
+            x = channels_last(x, "channels_first")
+        return ops.reshape(x, (_rows(x), math.prod(x.shape[1:])))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "data_format": self.data_format}
+
+
+class Reshape(Layer):
+    """(batch, ...) to (batch, *target_shape); one dimension may be -1.
+
+    Raises:
+        ValueError: if the sizes do not fit.
+    """
+
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        target = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
+        if sum(d == -1 for d in target) > 1 or any(d == 0 or d < -1 for d in target):
+            raise ValueError(f"Reshape: bad target_shape {target_shape!r}")
+        self.target_shape = target
+
+    def call(self, inputs: Any) -> Any:
+        size = math.prod(inputs.shape[1:])
+        known = math.prod(d for d in self.target_shape if d != -1)
+        if size != known and (-1 not in self.target_shape or size % known):
+            raise ValueError(
+                f"cannot reshape examples of shape {tuple(inputs.shape[1:])} ({size} elements) to "
+                f"{self.target_shape}"
+            )
+        target = tuple(size // known if d == -1 else d for d in self.target_shape)
+        return ops.reshape(inputs, (_rows(inputs), *target))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Permute(Layer):
+    """Reorders the dimensions of an example; ``dims`` counts from 1, the batch stays first."""
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"Permute: dims must be a permutation of 1, 2, ..., got {dims!r}")
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.transpose(inputs, (0, *self.dims))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """(batch, features) to (batch, n, features)."""
+
+    input_spec = InputSpec(ndim=2)
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+            raise ValueError(f"RepeatVector: n must be a positive integer, got {n!r}")
+        self.n = n
+
+    def call(self, inputs: Any) -> Any:
+        x = ops.reshape(inputs, (_rows(inputs), 1, inputs.shape[1]))
+        return ops.concatenate([x] * self.n, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "n": self.n}
+
+
+class ZeroPadding2D(Layer):
+    """Rows and columns of zeros around images.
+
+    Args:
+        padding: one number, (vertical, horizontal), or ((top, bottom), (left, right)).
+    """
+
+    input_spec = InputSpec(ndim=4)
+
+    def __init__(
+        self, padding: Any = (1, 1), data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.padding = _pairs("ZeroPadding2D", "padding", padding)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: Any) -> Any:
+        around = (0, 0)
+        widths = (around, *self.padding, around)
+        if self.data_format == "channels_first":
+            widths = (around, around, *self.padding)
+        return ops.pad(inputs, widths)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "padding": self.padding, "data_format": self.data_format}
+
+
+class Cropping2D(Layer):
+    """Removes rows and columns at the edges of images; arguments as in ``ZeroPadding2D``."""
+
+    input_spec = InputSpec(ndim=4)
+
+    def __init__(
+        self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.cropping = _pairs("Cropping2D", "cropping", cropping)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: Any) -> Any:
+        first = 1 if self.data_format == "channels_last" else 2
+        index: list[Any] = [slice(None)] * 4
+        for axis, (before, after) in enumerate(self.cropping, first):
+            size = inputs.shape[axis]
+            if before + after >= size:
+                raise ValueError(f"cropping {self.cropping} leaves nothing of {inputs.shape}")
+            index[axis] = slice(before, size - after)
+        return inputs[tuple(index)]
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "cropping": self.cropping, "data_format": self.data_format}
+
+
+class UpSampling2D(Layer):
+    """Repeats rows and columns ``size`` times (nearest neighbour).
+
+    Raises:
+        ValueError: for an interpolation other than ``"nearest"``.
+    """
+
+    input_spec = InputSpec(ndim=4)
+
+    def __init__(
+        self,
+        size: int | Sequence[int] = (2, 2),
+        data_format: str | None = None,
+        interpolation: str = "nearest",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if interpolation != "nearest":
+            raise ValueError(
+                f"UpSampling2D: interpolation must be 'nearest', got {interpolation!r}"
+            )
+        self.size = sizes("UpSampling2D", "size", size, 2)
+        self.data_format = standardize_data_format(data_format)
+        self.interpolation = interpolation
+
+    def call(self, inputs: Any) -> Any:
+        x = channels_last(inputs, self.data_format)
+        _, height, width, channels = x.shape
+        sy, sx = self.size
+        x = ops.reshape(x, (_rows(x), height, 1, width, 1, channels))
+        x = ops.concatenate([x] * sy, axis=2)
+        x = ops.concatenate([x] * sx, axis=4)
+        x = ops.reshape(x, (_rows(x), height * sy, width * sx, channels))
+        return restored(x, self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "size": self.size,
+            "interpolation": self.interpolation,
+            "data_format": self.data_format,
+        }
+
+
+def _rows(x: Any) -> int:
+    """The batch dimension of a reshape's target: -1 where it is symbolic."""
+    return -1 if x.shape[0] is None else int(x.shape[0])
+
+
+def _pairs(layer: str, argument: str, value: Any) -> Pairs:
+    if isinstance(value, int) or all(isinstance(v, int) for v in value):
+        y, x = sizes(layer, argument, value, 2, zero=True)
+        return (y, y), (x, x)
+    if len(value) != 2:
+        raise ValueError(
+            f"{layer}: {argument} must be a number, two numbers or two pairs, got {value!r}"
+        )
+    top, bottom = sizes(layer, argument, value[0], 2, zero=True)
+    left, right = sizes(layer, argument, value[1], 2, zero=True)
+    return (top, bottom), (left, right)
