@@ -1,0 +1,112 @@
+"""Activation functions, and softmax."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from fastconv.graph import bind
+from fastconv.ops.elementwise import clip
+from fastconv.ops.operand import as_float, normalize_axis, operand
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0).
+
+    >>> relu([-1.0, 2.0])
+    array([0., 2.], dtype=float32)
+    """
+    return bind("relu", operand(x))
+
+
+def relu6(x: Any) -> Any:
+    """min(max(x, 0), 6)."""
+    return bind("minimum", relu(x), 6.0)
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """x where it is positive, else negative_slope * x."""
+    return bind("leaky_relu", as_float(x), negative_slope=float(negative_slope))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+    return bind("elu", as_float(x), alpha=float(alpha))
+
+
+def selu(x: Any) -> Any:
+    """The self-normalizing ELU (Klambauer et al., 2017): 1.0507 * elu(x, 1.6733)."""
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return bind("multiply", elu(x, alpha), scale)
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)).
+
+    >>> float(sigmoid(0.0))
+    0.5
+    """
+    return bind("sigmoid", as_float(x))
+
+
+def tanh(x: Any) -> Any:
+    """The hyperbolic tangent."""
+    return bind("tanh", as_float(x))
+
+
+def silu(x: Any) -> Any:
+    """x * sigmoid(x), also called swish."""
+    x = as_float(x)
+    return bind("multiply", x, bind("sigmoid", x))
+
+
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """x * Phi(x), Phi the normal distribution (Hendrycks and Gimpel, 2016); by tanh or exactly."""
+    x = as_float(x)
+    if approximate:
+        cubic = x + 0.044715 * (x * bind("square", x))
+        phi = 1.0 + bind("tanh", math.sqrt(2.0 / math.pi) * cubic)
+    else:
+        phi = 1.0 + bind("erf", x * math.sqrt(0.5))
+    return 0.5 * x * phi
+
+
+def softplus(x: Any) -> Any:
+    """log(1 + exp(x)), without overflow."""
+    return bind("softplus", as_float(x))
+
+
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|)."""
+    x = as_float(x)
+    return x / (bind("absolute", x) + 1.0)
+
+
+def hard_sigmoid(x: Any) -> Any:
+    """x / 6 + 1/2, limited to [0, 1]."""
+    return clip(as_float(x) * (1.0 / 6.0) + 0.5, 0.0, 1.0)
+
+
+def softmax(x: Any, axis: int = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis.
+
+    >>> softmax([[0.0, 0.0]])
+    array([[0.5, 0.5]], dtype=float32)
+    """
+    return _along(x, "softmax", axis)
+
+
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """log(softmax(x)), exact also where softmax vanishes."""
+    return _along(x, "log_softmax", axis)
+
+
+def _along(x: Any, name: str, axis: int) -> Any:
+    """A primitive of the last axis, along another one."""
+    x = as_float(x)
+    axis = normalize_axis(name, axis, x.ndim)
+    if axis == x.ndim - 1:
+        return bind(name, x)
+    perm = list(range(x.ndim))
+    perm[axis], perm[-1] = perm[-1], perm[axis]
+    return bind("transpose", bind(name, bind("transpose", x, perm=perm)), perm=perm)

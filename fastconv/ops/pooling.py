@@ -1,0 +1,81 @@
+"""Pooling of images (two axes) and sequences (one)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv.graph import bind
+from fastconv.ops.convolution import (
+    Size,
+    channels_first,
+    explicit_padding,
+    to_channels_first,
+    to_channels_last,
+    with_height,
+    without_height,
+)
+from fastconv.ops.operand import as_float, pair
+
+
+def _pool(
+    name: str,
+    inputs: Any,
+    pool_size: Size,
+    strides: Size | None,
+    padding: str | Sequence[int],
+    data_format: str | None,
+) -> Any:
+    x = as_float(inputs)
+    if x.ndim not in (3, 4):
+        raise ValueError(
+            f"{name}: inputs must be (batch, height, width, channels) or "
+            f"(batch, length, channels), got {x.shape}"
+        )
+    axes, first = x.ndim - 2, channels_first(data_format)
+    x = to_channels_last(x) if first else x
+    x = with_height(x) if axes == 1 else x
+
+    def window(argument: str, value: Size) -> list[int]:
+        if axes == 2:
+            return pair(name, argument, value)
+        return pair(name, argument, [1, value if isinstance(value, int) else value[0]])
+
+    pool = window("pool_size", pool_size)
+    steps = pool if strides is None else window("strides", strides)
+    pads = explicit_padding(name, padding, x.shape[1:3], pool, steps)
+    if name == "max_pool":
+        y = bind("max_pool2d", x, pool=pool, strides=steps, padding=pads)[0]
+    else:
+        y = bind("average_pool2d", x, pool=pool, strides=steps, padding=pads)
+    y = without_height(y) if axes == 1 else y
+    return to_channels_first(y) if first else y
+
+
+def max_pool(
+    inputs: Any,
+    pool_size: Size,
+    strides: Size | None = None,
+    padding: str | Sequence[int] = "valid",
+    data_format: str | None = None,
+) -> Any:
+    """The maximum of each window; ``strides`` defaults to the window.
+
+    (batch, height, width, channels) or (batch, length, channels); ``padding`` as in ``conv``.
+
+    >>> max_pool(np.arange(16).reshape(1, 4, 4, 1), 2)[0, :, :, 0]
+    array([[ 5.,  7.],
+           [13., 15.]], dtype=float32)
+    """
+    return _pool("max_pool", inputs, pool_size, strides, padding, data_format)
+
+
+def average_pool(
+    inputs: Any,
+    pool_size: Size,
+    strides: Size | None = None,
+    padding: str | Sequence[int] = "valid",
+    data_format: str | None = None,
+) -> Any:
+    """The mean of each window, padding left out of the count; ``strides`` as in ``max_pool``."""
+    return _pool("average_pool", inputs, pool_size, strides, padding, data_format)
