@@ -1,0 +1,5 @@
+"""The command line: ``fastconv train | evaluate | predict | info``."""
+
+from fastconv.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,119 @@
+"""``fastconv train``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fastconv import applications, config
+from fastconv.cli.data import Data, load
+from fastconv.cli.recipes import Recipe, make_optimizer, recipe
+from fastconv.utils import plots
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, write the results into a folder, print the final table."""
+    if options.threads is not None:
+        config.set_num_threads(options.threads)
+    config.set_random_seed(options.seed)
+    chosen = recipe(
+        options.dataset,
+        options.model,
+        optimizer=options.optimizer,
+        learning_rate=options.lr,
+        batch_size=options.batch_size,
+        epochs=options.epochs,
+    )
+    data = load(options.dataset)
+    model = getattr(applications, options.model)(data.shape, len(data.classes))
+    folder = options.out or Path(f"fastconv-{options.dataset}-{options.model}")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    model.compile(
+        optimizer=make_optimizer(chosen),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    if options.verbose:
+        model.summary()
+        print(
+            f"Training on {data.name}: {len(data.x_train):,} images, {len(data.x_test):,} to "
+            f"validate; {chosen.optimizer}, learning rate {chosen.learning_rate:g}, batches of "
+            f"{chosen.batch_size}, {config.num_threads()} threads.",
+            flush=True,
+        )
+    start = time.perf_counter()
+    history = model.fit(
+        data.x_train,
+        data.y_train,
+        batch_size=chosen.batch_size,
+        epochs=chosen.epochs,
+        validation_data=(data.x_test, data.y_test),
+        verbose=options.verbose,
+    ).history
+    seconds = time.perf_counter() - start
+
+    written = _write(folder, model, history, data, chosen, options)
+    console = Console()
+    console.print(_table(model, history, data, chosen, seconds))
+    print(f"Wrote {', '.join(written)} to {folder}")
+    if not plots.available():
+        print("No pictures: they need matplotlib (pip install 'fastconv[plots]').")
+    return 0
+
+
+def _write(
+    folder: Path,
+    model: Any,
+    history: dict[str, list[float]],
+    data: Data,
+    chosen: Recipe,
+    options: argparse.Namespace,
+) -> list[str]:
+    """Everything that the training leaves behind; the names of the files."""
+    model.save(folder / "model.keras")
+    record = {
+        "dataset": data.name,
+        "model": options.model,
+        "classes": data.classes,
+        "optimizer": chosen.optimizer,
+        "learning_rate": chosen.learning_rate,
+        "batch_size": chosen.batch_size,
+        "seed": options.seed,
+        "history": history,
+    }
+    (folder / "history.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    written = ["model.keras", "history.json"]
+    if plots.available():
+        plots.curves(history, folder / "curves.png", f"{options.model} on {data.name}")
+        predicted = np.argmax(model.predict(data.x_test, batch_size=256, verbose=0), axis=-1)
+        matrix = plots.confusion_matrix(data.y_test, predicted, len(data.classes))
+        plots.confusion(matrix, folder / "confusion.png", data.classes)
+        written += ["curves.png", "confusion.png"]
+    return written
+
+
+def _table(
+    model: Any, history: dict[str, list[float]], data: Data, chosen: Recipe, seconds: float
+) -> Table:
+    accuracy = history["val_accuracy"]
+    best = int(np.argmax(accuracy))
+    examples = len(data.x_train) * len(accuracy)
+    table = Table(title=f"{model.name} on {data.name}", show_header=False)
+    table.add_row("parameters", f"{model.count_params():,}")
+    table.add_row("epochs", str(len(accuracy)))
+    table.add_row("training loss", f"{history['loss'][-1]:.4f}")
+    table.add_row("training accuracy", f"{history['accuracy'][-1]:.2%}")
+    table.add_row("validation loss", f"{history['val_loss'][-1]:.4f}")
+    table.add_row("validation accuracy", f"{accuracy[-1]:.2%}", style="bold")
+    table.add_row("best validation accuracy", f"{accuracy[best]:.2%} (epoch {best + 1})")
+    table.add_row("time", f"{seconds:.1f} s")
+    table.add_row("images per second", f"{examples / seconds:,.0f} (validation included in time)")
+    return table
