@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.primitive import bind, current_trace
+from fastconv.graph.primitives.common import batch_of
 from fastconv.graph.tensor import Array, Tensor
 
 _SEEDED_STREAM = 1 << 30  # streams of draws with a seed of their own start here
@@ -90,7 +91,7 @@ def stream(seed: Seed = None) -> int:
 def _draw(name: str, shape: Sequence[Any], seed: Seed) -> Any:
     """Numbers in [0, 1) or normal ones: a node in a trace, an array outside."""
     batch = shape[0] if len(shape) else None
-    like = batch if isinstance(batch, Tensor) and batch.batched else getattr(batch, "like", None)
+    like = batch if isinstance(batch, Tensor) and batch.batched else batch_of(batch)
     if like is not None:
         return bind(name, like, shape=[-1, *(int(d) for d in shape[1:])], stream=stream(seed))
     if any(d is None for d in shape):

@@ -5,7 +5,7 @@ tensors they add to the program being built, and gradients flow through them. Im
 height, width, channels).
 """
 
-from fastconv.ops import random
+from fastconv import random
 from fastconv.ops.activation import (
     elu,
     gelu,
@@ -122,7 +122,6 @@ from fastconv.ops.linear import (
 from fastconv.ops.normalization import (
     batch_norm_statistics,
     batch_normalization,
-    dropout,
 )
 from fastconv.ops.pooling import (
     average_pool,
@@ -142,6 +141,7 @@ from fastconv.ops.reduction import (
     sum,
     var,
 )
+from fastconv.random import dropout
 
 __all__ = [
     "abs",

@@ -10,9 +10,8 @@ import numpy as np
 
 from fastconv.graph import Tensor, bind
 from fastconv.graph.indexing import getitem
-from fastconv.graph.primitives.common import sized
+from fastconv.graph.primitives.common import batch_of, sized
 from fastconv.ops.operand import (
-    batch_of,
     dtype_of,
     normalize_axes,
     normalize_axis,

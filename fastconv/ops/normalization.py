@@ -1,4 +1,4 @@
-"""Batch normalization and dropout."""
+"""Batch normalization."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from fastconv.graph import bind
 from fastconv.ops.operand import as_float, normalize_axis
-from fastconv.ops.random import next_stream
 
 
 def batch_normalization(
@@ -52,11 +51,3 @@ def batch_norm_statistics(
         "batch_norm", as_float(x), as_float(gamma), as_float(beta), epsilon=float(epsilon)
     )
     return y, mean, variance
-
-
-def dropout(x: Any, rate: float) -> Any:
-    """Each element is zero with probability ``rate``, else divided by 1 - rate."""
-    x = as_float(x)
-    if rate == 0:
-        return x
-    return bind("dropout", x, rate=float(rate), stream=next_stream(x))

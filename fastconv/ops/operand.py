@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Tensor, Variable, as_array, as_tensor, bind, current_trace
-from fastconv.graph.primitives.common import sized
+from fastconv.graph.primitives.common import batch_of, sized
 
 
 def operand(x: Any) -> Any:
@@ -52,14 +52,6 @@ def pair(name: str, argument: str, value: int | Sequence[int]) -> list[int]:
     if len(values) != 2 or any(int(v) != v or v < 1 for v in values):
         raise ValueError(f"{name}: {argument} must be one or two positive integers, got {value!r}")
     return [int(v) for v in values]
-
-
-def batch_of(value: Any) -> Tensor | None:
-    """The tensor whose batch size ``value`` is, if it came from ``ops.shape``."""
-    node = value.node if isinstance(value, Tensor) else None
-    if node is not None and node.op.name == "count" and node.attrs["axes"] == [0]:
-        return node.inputs[0]
-    return None
 
 
 def resolve_shape(name: str, shape: Any) -> tuple[list[int], Tensor | None]:

@@ -112,3 +112,11 @@ def broadcast_like(x: Any, like: Tensor) -> Any:
     if like.batched:
         return bind("broadcast_to", x, like, shape=sized(like.shape))
     return bind("broadcast_to", x, shape=sized(like.shape))
+
+
+def batch_of(value: Any) -> Tensor | None:
+    """The tensor whose batch size the symbolic scalar ``value`` is (its count along axis 0)."""
+    node = value.node if isinstance(value, Tensor) else None
+    if node is not None and node.op.name == "count" and node.attrs["axes"] == [0]:
+        return node.inputs[0]
+    return None
