@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fastconv.graph.primitive import bind
 from fastconv.graph.program import nodes_behind
 from fastconv.graph.tensor import Tensor
@@ -20,7 +22,7 @@ def gradients(
     if cotangent is None:
         if target.shape != ():
             raise ValueError(f"gradients need a scalar target, got shape {target.shape}")
-        cotangent = Tensor((), target.dtype, source=_one())
+        cotangent = Tensor((), target.dtype, source=np.ones((), target.dtype))
     wanted = {id(s) for s in sources}
     order = nodes_behind([target])
     active: set[int] = set(wanted)
@@ -41,9 +43,3 @@ def gradients(
             known = found.get(id(tensor))
             found[id(tensor)] = grad if known is None else bind("add", known, grad)
     return [found.get(id(s)) for s in sources]
-
-
-def _one():  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    return np.ones((), np.float32)

@@ -23,8 +23,7 @@ def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     like = next((str(x.dtype) for x in inputs if isinstance(x, (np.ndarray, Variable))), None)
     arrays = [as_array(x, like=like) for x in inputs]
     specs = op.shape_rule(*(Tensor(a.shape, str(a.dtype)) for a in arrays), **attrs)
-    many = isinstance(specs, list)
-    listed: list[Any] = specs if isinstance(specs, list) else [specs]
+    listed = specs if isinstance(specs, list) else [specs]
     if _runs_natively(op, arrays, listed):
         results = _run_plan(op, arrays, attrs)
     else:
@@ -32,7 +31,7 @@ def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
         value = reference.EVAL[op.name](*arrays, **attrs, **state)
         values = value if isinstance(value, tuple) else (value,)
         results = [np.asarray(v, dtype) for v, (_, dtype) in zip(values, listed, strict=True)]
-    return tuple(results) if many else results[0]
+    return tuple(results) if isinstance(specs, list) else results[0]
 
 
 def _runs_natively(op: Primitive, arrays: list[Array], specs: list[Any]) -> bool:

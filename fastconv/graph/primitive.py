@@ -183,9 +183,9 @@ def bind(name: str, *inputs: Any, **attrs: Any) -> Any:
         return run(op, inputs, attrs)
     like = next((x.dtype for x in inputs if isinstance(x, (Tensor, Variable))), None)
     tensors = [as_tensor(x, dtype=like) for x in inputs]
-    specs = op.shape_rule(*tensors, **attrs)
-    many = isinstance(specs, list)
+    made = op.shape_rule(*tensors, **attrs)
+    specs = made if isinstance(made, list) else [made]
     node = Node(op, tensors, attrs, scope=trace.scope if trace is not None else "")
-    for i, (shape, dtype) in enumerate(specs if many else [specs]):  # type: ignore[list-item]
+    for i, (shape, dtype) in enumerate(specs):
         node.outputs.append(Tensor(shape, dtype, node=node, index=i))
-    return tuple(node.outputs) if many else node.outputs[0]
+    return tuple(node.outputs) if isinstance(made, list) else node.outputs[0]

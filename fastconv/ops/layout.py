@@ -205,9 +205,20 @@ def pad(
         if before or after:
             if x.shape[axis] is None:
                 raise ValueError(f"pad: the batch axis of shape {x.shape} cannot be padded")
-            positions = np.pad(np.arange(x.shape[axis]), (before, after), mode=mode)
-            x = bind("take", x, positions.astype(np.int32), axis=axis)
+            positions = _border(x.shape[axis], int(before), int(after), mode)
+            x = bind("take", x, positions, axis=axis)
     return x
+
+
+def _border(size: int, before: int, after: int, mode: str) -> Any:
+    """The positions along an axis that padding by repetition reads."""
+    at = np.arange(-before, size + after)
+    if mode == "edge" or size == 1:
+        return np.clip(at, 0, size - 1).astype(np.int32)
+    period = 2 * size if mode == "symmetric" else 2 * size - 2
+    at %= period
+    back = period - at - (1 if mode == "symmetric" else 0)
+    return np.where(at < size, at, back).astype(np.int32)
 
 
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Any:

@@ -6,7 +6,7 @@ Bit for bit the numbers of ``csrc/runtime/random.h``, which also explains the or
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ def random_normal(*like: Array, shape: Sequence[int], stream: int, seed: int, st
     return pairs.ravel()[:n].reshape(dims)
 
 
-EVAL = {
+EVAL: dict[str, Callable[..., Any]] = {
     "dropout": dropout,
     "random_uniform": random_uniform,
     "random_normal": random_normal,

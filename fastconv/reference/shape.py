@@ -42,7 +42,8 @@ def _pad(x: Array, *, pads: Sequence[int], interior: Sequence[int], value: float
 
 def _scatter_add(updates: Array, indices: Array, *, shape: Sequence[int], axis: int) -> Any:
     result = np.zeros(_dims(shape, updates), updates.dtype)
-    np.add.at(result, (slice(None),) * axis + (indices,), updates)
+    key: Any = (*[slice(None)] * axis, indices)
+    np.add.at(result, key, updates)
     return result
 
 

@@ -216,7 +216,8 @@ def _from_output(
         return y.shape, promote(dy.dtype, y.dtype)
 
     def vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
-        return list(partial(cotangents[0], *node.inputs, node.attrs))
+        dy, y = node.inputs
+        return list(partial(cotangents[0], dy, y, node.attrs))
 
     primitive(name, rule, vjp, pointwise=True)
 
