@@ -13,6 +13,7 @@ void fill(GatherKernels& k);
 void fill(GemmKernels& k);
 void fill(PointwiseKernels& k);
 void fill(PoolKernels& k);
+void fill(NormalizationKernels& k);
 
 void fill(KernelTable& t) {
   t.isa = FC_STRING(FASTCONV_ISA);
@@ -23,6 +24,7 @@ void fill(KernelTable& t) {
   fill(t.gemm);
   fill(t.pointwise);
   fill(t.pool);
+  fill(t.normalization);
 }
 
 }  // namespace fastconv::FASTCONV_ISA

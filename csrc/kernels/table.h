@@ -3,6 +3,7 @@
 
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
+#include "kernels/normalization.h"
 #include "kernels/peak.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
@@ -18,6 +19,7 @@ struct KernelTable {
   GemmKernels gemm;
   PointwiseKernels pointwise;
   PoolKernels pool;
+  NormalizationKernels normalization;
 };
 
 }  // namespace fastconv

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dispatch/dispatch.h"
+#include "ops/fused.h"
 #include "ops/op.h"
 #include "ops/registry.h"
 #include "ops/tape.h"
@@ -15,9 +16,7 @@ namespace {
 constexpr std::int64_t kTaskElements = 8192;
 
 std::string text_of(const std::vector<std::int64_t>& shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + ")";
+  return fastconv::text_of(TensorDesc{DType::f32, false, shape});
 }
 
 [[noreturn]] void fail(const OpSpec& spec, const std::string& what) {

@@ -12,6 +12,7 @@ const Registry& registry() {
     register_dense(r);
     register_matmul(r);
     register_pointwise(r);
+    register_normalization(r);
     register_pool(r);
     return r;
   }();

@@ -8,6 +8,7 @@ namespace fastconv {
 void register_dense(Registry& r);
 void register_matmul(Registry& r);
 void register_pointwise(Registry& r);
+void register_normalization(Registry& r);
 void register_pool(Registry& r);
 
 }  // namespace fastconv

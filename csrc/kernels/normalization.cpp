@@ -1,0 +1,207 @@
+#include "kernels/normalization.h"
+
+#include "kernels/simd/partial.h"
+#include "kernels/simd/vec.h"
+
+namespace fastconv::FASTCONV_ISA {
+namespace {
+
+// Rows whose sums are formed in registers. The block's sums are in memory, in the first-level
+// cache; a longer group touches them less often, and adds in shallower trees.
+constexpr int kGroup = 8;
+constexpr index_t kBlockRows = 512;
+
+// How a vector of channels is in memory: whole, or its first n lanes at the end of a row.
+struct Whole {
+  FC_INLINE vf load(const float* p) const { return FASTCONV_ISA::load(p); }
+  FC_INLINE void store(float* p, vf v) const { FASTCONV_ISA::store(p, v); }
+};
+struct First {
+  index_t n;
+  FC_INLINE vf load(const float* p) const { return load_first(p, n); }
+  FC_INLINE void store(float* p, vf v) const { store_first(p, v, n); }
+};
+template <class F>
+FC_INLINE void for_vectors(index_t channels, const F& f) {
+  index_t c = 0;
+  for (; c + kWidth <= channels; c += kWidth) f(c, Whole{});
+  if (c < channels) f(c, First{channels - c});
+}
+
+template <int N>
+FC_INLINE vf tree_sum(const vf (&v)[N]) {
+  vf t[N];
+  FC_UNROLL for (int i = 0; i < N; ++i) t[i] = v[i];
+  FC_UNROLL for (int step = 1; step < N; step *= 2)
+      FC_UNROLL for (int i = 0; i + step < N; i += 2 * step) t[i] += t[i + step];
+  return t[0];
+}
+
+FC_INLINE void clear(float* work, index_t n) {
+  __builtin_memset(work, 0, static_cast<std::size_t>(n) * sizeof(float));
+}
+FC_INLINE void add_to(double* __restrict total, const float* __restrict part, index_t n) {
+  for (index_t i = 0; i < n; ++i) total[i] += static_cast<double>(part[i]);
+}
+
+template <int R>
+FC_INLINE void moments_of(const float* x, index_t channels, const float* shift, float* sum,
+                          float* square) {
+  for_vectors(channels, [&](index_t c, auto at) {
+    const vf s = at.load(shift + c);
+    vf d[R], q[R];
+    FC_UNROLL for (int r = 0; r < R; ++r) {
+      d[r] = at.load(x + r * channels + c) - s;
+      q[r] = d[r] * d[r];
+    }
+    at.store(sum + c, at.load(sum + c) + tree_sum(d));
+    at.store(square + c, at.load(square + c) + tree_sum(q));
+  });
+}
+
+void moments(const float* x, std::int64_t rows, std::int64_t channels, const float* shift,
+             float* work, double* sum, double* square) {
+  clear(work, 2 * channels);
+  index_t r = 0;
+  for (; r + kGroup <= rows; r += kGroup)
+    moments_of<kGroup>(x + r * channels, channels, shift, work, work + channels);
+  for (; r < rows; ++r) moments_of<1>(x + r * channels, channels, shift, work, work + channels);
+  add_to(sum, work, channels);
+  add_to(square, work + channels, channels);
+}
+
+template <int R, bool kRelu>
+FC_INLINE void normalize_rows(const float* x, index_t channels, const float* mean,
+                              const float* scale, const float* offset, vf floor, float* y) {
+  for_vectors(channels, [&](index_t c, auto at) {
+    const vf m = at.load(mean + c), a = at.load(scale + c), b = at.load(offset + c);
+    FC_UNROLL for (int r = 0; r < R; ++r) {
+      const vf v = (at.load(x + r * channels + c) - m) * a + b;
+      at.store(y + r * channels + c, kRelu ? max_keep_nan(v, floor) : v);
+    }
+  });
+}
+
+template <bool kRelu>
+void normalize_all(const float* x, index_t rows, index_t channels, const float* mean,
+                   const float* scale, const float* offset, float zero, float* y) {
+  const vf floor = splat(zero);
+  index_t r = 0;
+  for (; r + 4 <= rows; r += 4)
+    normalize_rows<4, kRelu>(x + r * channels, channels, mean, scale, offset, floor,
+                             y + r * channels);
+  for (; r < rows; ++r)
+    normalize_rows<1, kRelu>(x + r * channels, channels, mean, scale, offset, floor,
+                             y + r * channels);
+}
+
+void normalize(const float* x, std::int64_t rows, std::int64_t channels, const float* mean,
+               const float* scale, const float* offset, bool relu, float* y) {
+  float zero = 0;
+  asm("" : "+m"(zero));  // see max_keep_nan
+  if (relu)
+    normalize_all<true>(x, rows, channels, mean, scale, offset, zero, y);
+  else
+    normalize_all<false>(x, rows, channels, mean, scale, offset, zero, y);
+}
+
+template <class At, bool kMask>
+FC_INLINE vf load_dy(At at, const float* dy, const float* mask) {
+  const vf v = at.load(dy);
+  if constexpr (kMask)
+    return at.load(mask) > 0.0f ? v : vf{};
+  else
+    return v;
+}
+
+template <int R, bool kMask, bool kWrite>
+FC_INLINE void grad_sums_of(const float* dy, const float* x, const float* mask, index_t channels,
+                            const float* mean, float* masked, float* sum, float* product) {
+  for_vectors(channels, [&](index_t c, auto at) {
+    const vf m = at.load(mean + c);
+    vf d[R], p[R];
+    FC_UNROLL for (int r = 0; r < R; ++r) {
+      const index_t i = r * channels + c;
+      d[r] = load_dy<decltype(at), kMask>(at, dy + i, mask + (kMask ? i : 0));
+      if constexpr (kWrite) at.store(masked + i, d[r]);
+      p[r] = (at.load(x + i) - m) * d[r];
+    }
+    at.store(sum + c, at.load(sum + c) + tree_sum(d));
+    at.store(product + c, at.load(product + c) + tree_sum(p));
+  });
+}
+
+template <bool kMask, bool kWrite>
+void grad_sums_all(const float* dy, const float* x, const float* mask, index_t rows,
+                   index_t channels, const float* mean, float* work, float* masked) {
+  constexpr int kRows = 4;  // streams: three or four for each row
+  float* product = work + channels;
+  index_t r = 0;
+  for (; r + kRows <= rows; r += kRows) {
+    const index_t i = r * channels;
+    grad_sums_of<kRows, kMask, kWrite>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean,
+                                       masked + (kWrite ? i : 0), work, product);
+  }
+  for (; r < rows; ++r) {
+    const index_t i = r * channels;
+    grad_sums_of<1, kMask, kWrite>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean,
+                                   masked + (kWrite ? i : 0), work, product);
+  }
+}
+
+void grad_sums(const float* dy, const float* x, const float* mask, std::int64_t rows,
+               std::int64_t channels, const float* mean, float* work, float* masked, double* sum,
+               double* product) {
+  clear(work, 2 * channels);
+  if (masked)
+    grad_sums_all<true, true>(dy, x, mask, rows, channels, mean, work, masked);
+  else if (mask)
+    grad_sums_all<true, false>(dy, x, mask, rows, channels, mean, work, masked);
+  else
+    grad_sums_all<false, false>(dy, x, mask, rows, channels, mean, work, masked);
+  add_to(sum, work, channels);
+  add_to(product, work + channels, channels);
+}
+
+template <int R, bool kMask>
+FC_INLINE void grad_rows(const float* dy, const float* x, const float* mask, index_t channels,
+                         const float* mean, const float* a, const float* b, const float* c,
+                         float* dx) {
+  for_vectors(channels, [&](index_t j, auto at) {
+    const vf m = at.load(mean + j), va = at.load(a + j), vb = at.load(b + j), vc = at.load(c + j);
+    FC_UNROLL for (int r = 0; r < R; ++r) {
+      const index_t i = r * channels + j;
+      const vf d = load_dy<decltype(at), kMask>(at, dy + i, mask + (kMask ? i : 0));
+      at.store(dx + i, d * va + ((at.load(x + i) - m) * vb + vc));
+    }
+  });
+}
+
+template <bool kMask>
+void grad_all(const float* dy, const float* x, const float* mask, index_t rows, index_t channels,
+              const float* mean, const float* a, const float* b, const float* c, float* dx) {
+  index_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const index_t i = r * channels;
+    grad_rows<4, kMask>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean, a, b, c, dx + i);
+  }
+  for (; r < rows; ++r) {
+    const index_t i = r * channels;
+    grad_rows<1, kMask>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean, a, b, c, dx + i);
+  }
+}
+
+void grad(const float* dy, const float* x, const float* mask, std::int64_t rows,
+          std::int64_t channels, const float* mean, const float* a, const float* b, const float* c,
+          float* dx) {
+  if (mask)
+    grad_all<true>(dy, x, mask, rows, channels, mean, a, b, c, dx);
+  else
+    grad_all<false>(dy, x, mask, rows, channels, mean, a, b, c, dx);
+}
+
+}  // namespace
+
+void fill(NormalizationKernels& k) { k = {kBlockRows, moments, normalize, grad_sums, grad}; }
+
+}  // namespace fastconv::FASTCONV_ISA
