@@ -1,8 +1,8 @@
 """Optimizer rules: each takes a variable, its gradient and its slots, and returns the new ones.
 
 ``lr`` is a float32 scalar and ``t`` an int32 scalar (the step, from 1). Every rule has the
-attribute ``weight_decay`` (0.0 for none), which is decoupled: ``w -= w * weight_decay * lr`` before the
-step.
+attribute ``weight_decay`` (0.0 for none), which is decoupled: ``w -= w * weight_decay * lr``
+before the step.
 """
 
 from __future__ import annotations
