@@ -90,19 +90,15 @@ def stream(seed: Seed = None) -> int:
 
 def _draw(name: str, shape: Sequence[Any], seed: Seed) -> Any:
     """Numbers in [0, 1) or normal ones: a node in a trace, an array outside."""
-    batch = shape[0] if len(shape) else None
-    like = batch if isinstance(batch, Tensor) and batch.batched else batch_of(batch)
+    from fastconv.ops.operand import resolve_shape
+
+    dims, like = resolve_shape(name, shape)
     if like is not None:
-        return bind(name, like, shape=[-1, *(int(d) for d in shape[1:])], stream=stream(seed))
-    if any(d is None for d in shape):
-        raise ValueError(
-            "the batch dimension of a random tensor is not known here: take the shape from "
-            "ops.shape(x) of a tensor x of the batch"
-        )
+        return bind(name, like, shape=dims, stream=stream(seed))
     if current_trace() is not None:
-        return bind(name, shape=[int(d) for d in shape], stream=stream(seed))
+        return bind(name, shape=dims, stream=stream(seed))
     rng = generator(seed)
-    size = tuple(int(d) for d in shape)
+    size = tuple(dims)
     if name == "random_uniform":
         return rng.random(size, np.float32)
     return rng.standard_normal(size, np.float32)
@@ -140,9 +136,9 @@ def normal(
 
 def normal_like(x: Any, mean: float = 0.0, stddev: float = 1.0, seed: Seed = None) -> Any:
     """Normal numbers of the shape of ``x``, its batch included."""
-    shape = tuple(x.shape)
-    dims = (x, *shape[1:]) if shape[:1] == (None,) else shape
-    return normal(dims, mean, stddev, seed=seed)
+    from fastconv.ops import shape
+
+    return normal(shape(x), mean, stddev, seed=seed)
 
 
 def truncated_normal(

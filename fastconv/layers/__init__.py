@@ -1,0 +1,172 @@
+"""Layers: functions of tensors with weights. See :class:`fastconv.layers.Layer`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from fastconv.layers.batch_normalization import BatchNormalization
+from fastconv.layers.conv1d import Conv1D
+from fastconv.layers.conv2d import Conv2D
+from fastconv.layers.conv2d_transpose import Conv2DTranspose
+from fastconv.layers.dense import Dense
+from fastconv.layers.depthwise_conv2d import DepthwiseConv2D
+from fastconv.layers.dropout import (
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
+from fastconv.layers.example_normalization import GroupNormalization, LayerNormalization
+from fastconv.layers.function import Identity, Lambda
+from fastconv.layers.input_layer import Input, InputLayer
+from fastconv.layers.input_spec import InputSpec
+from fastconv.layers.layer import Layer
+from fastconv.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from fastconv.layers.op_layer import OpLayer
+from fastconv.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
+from fastconv.layers.rescaling import Rescaling
+from fastconv.layers.reshaping import (
+    Cropping2D,
+    Flatten,
+    Permute,
+    RepeatVector,
+    Reshape,
+    UpSampling2D,
+    ZeroPadding2D,
+)
+from fastconv.layers.separable_conv2d import SeparableConv2D
+
+Convolution1D = Conv1D
+Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+DepthwiseConvolution2D = DepthwiseConv2D
+SeparableConvolution2D = SeparableConv2D
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """The config of a layer with its class, as Keras writes it."""
+    from fastconv.saving.registry import serialize_keras_object
+
+    result: dict[str, Any] = serialize_keras_object(layer)
+    return result
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+    """The layer of a config from :func:`serialize`.
+
+    Raises:
+        ValueError: if the class is unknown or its config does not fit.
+    """
+    from fastconv.saving.registry import deserialize_keras_object
+
+    return deserialize_keras_object(config, custom_objects)
+
+
+__all__ = [
+    "ELU",
+    "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "AvgPool1D",
+    "AvgPool2D",
+    "BatchNormalization",
+    "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution2D",
+    "Convolution2DTranspose",
+    "Cropping2D",
+    "Dense",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution2D",
+    "Dropout",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
+    "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
+    "GroupNormalization",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "InputSpec",
+    "Lambda",
+    "Layer",
+    "LayerNormalization",
+    "LeakyReLU",
+    "MaxPool1D",
+    "MaxPool2D",
+    "MaxPooling1D",
+    "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "OpLayer",
+    "PReLU",
+    "Permute",
+    "ReLU",
+    "RepeatVector",
+    "Rescaling",
+    "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "Subtract",
+    "UpSampling2D",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "deserialize",
+    "maximum",
+    "minimum",
+    "multiply",
+    "serialize",
+    "subtract",
+]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv.graph.primitive import Trace, as_array, bind, current_trace
+from fastconv.graph.primitive import Trace, as_array, current_trace
 from fastconv.graph.tensor import Array, Shape, Tensor, Variable
 from fastconv.layers.functional import FunctionalNode, record
 from fastconv.layers.input_spec import InputSpec
@@ -273,7 +273,7 @@ class Layer:
         for y in flatten(outputs):
             loss = self.activity_regularizer(y)
             if len(y.shape) > 0:
-                loss = loss / bind("count", y[(slice(None), *[0] * (len(y.shape) - 1))], axes=[0])
+                loss = loss / ops.cast(ops.shape(y)[0], "float32")
             self.add_loss(loss)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

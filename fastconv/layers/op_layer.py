@@ -26,6 +26,7 @@ class OpLayer(Layer):
             kwargs["name"] = unique_name(op)
         super().__init__(**kwargs)
         self.op = op
+        self.built = True
         self.attributes = dict(attributes)
 
     def call(self, *inputs: Any) -> Any:

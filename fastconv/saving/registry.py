@@ -171,6 +171,11 @@ def _serialize_instance(obj: Any) -> dict[str, Any]:
 def _serialize_function(obj: Any) -> Any:
     if _public_module(obj) is not None:
         return obj.__name__
+    if obj.__name__ == "<lambda>":
+        raise ValueError(
+            "a lambda cannot be saved: use a named function, decorated with "
+            "register_keras_serializable"
+        )
     name = get_registered_name(obj)
     return {
         "module": obj.__module__,

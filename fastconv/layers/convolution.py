@@ -1,0 +1,137 @@
+"""What convolution layers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastconv import activations, constraints, initializers, ops, regularizers
+from fastconv.config import standardize_data_format
+from fastconv.graph.tensor import Variable
+from fastconv.layers.images import channel_axis, padding_name, sizes
+from fastconv.layers.input_spec import InputSpec
+from fastconv.layers.layer import Layer, as_float
+
+
+class BaseConv(Layer):
+    """A convolution over ``rank`` axes with a kernel, a bias and an activation.
+
+    Raises:
+        ValueError: if an argument is no positive whole number, or ``groups`` does not divide the
+            filters or, when it is built, the input's channels.
+    """
+
+    rank: int
+
+    def __init__(
+        self,
+        filters: int | None,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        layer = type(self).__name__
+        self.filters = None if filters is None else sizes(layer, "filters", filters, 1)[0]
+        self.kernel_size = sizes(layer, "kernel_size", kernel_size, self.rank)
+        self.strides = sizes(layer, "strides", strides, self.rank)
+        self.dilation_rate = sizes(layer, "dilation_rate", dilation_rate, self.rank)
+        self.groups = sizes(layer, "groups", groups, 1)[0]
+        self.padding = padding_name(layer, padding)
+        self.data_format = standardize_data_format(data_format)
+        if self.filters is not None and self.filters % self.groups:
+            raise ValueError(
+                f"{layer}: {self.filters} filters cannot be shared out to {self.groups} groups"
+            )
+        self.activation = activations.get(activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def _channels(self, input_shape: Any) -> int:
+        """The input's channels, which later inputs must have too."""
+        axis = channel_axis(self.data_format)
+        channels = int(input_shape[axis])
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
+        return channels
+
+    def _kernel_shape(self, channels: int) -> tuple[int, ...]:
+        if channels % self.groups:
+            raise ValueError(
+                f"layer {self.name!r}: {channels} input channels cannot be shared out to "
+                f"{self.groups} groups"
+            )
+        assert self.filters is not None
+        return (*self.kernel_size, channels // self.groups, self.filters)
+
+    def _add_bias(self, size: int) -> Variable | None:
+        if not self.use_bias:
+            return None
+        return self.add_weight(
+            name="bias",
+            shape=(size,),
+            initializer=self.bias_initializer,
+            regularizer=self.bias_regularizer,
+            constraint=self.bias_constraint,
+        )
+
+    def build(self, input_shape: Any) -> None:
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=self._kernel_shape(self._channels(input_shape)),
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        assert self.filters is not None
+        self.bias = self._add_bias(self.filters)
+
+    def call(self, inputs: Any) -> Any:
+        y = ops.conv(
+            as_float(inputs),
+            self.kernel,
+            strides=self.strides,
+            padding=self.padding,
+            data_format=self.data_format,
+            dilation_rate=self.dilation_rate,
+            bias=self.bias,
+        )
+        return self.activation(y)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+        }

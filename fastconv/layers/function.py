@@ -1,0 +1,66 @@
+"""Functions of your own, and doing nothing, as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from fastconv.layers.layer import Layer, _parameters
+
+
+class Lambda(Layer):
+    """Applies a function written with ``fastconv.ops`` and arithmetic.
+
+    To be saved, the function must be a named one, registered with ``register_keras_serializable``
+    (or given as ``custom_objects`` when loading): no code is stored in files.
+
+    Args:
+        function: called with the inputs, and ``arguments`` as keywords.
+        output_shape: accepted for Keras's sake; shapes are inferred.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not callable(function):
+            raise ValueError(f"Lambda needs a function, got {function!r}")
+        if mask is not None:
+            raise ValueError("Lambda: masks are not supported")
+        self.function = function
+        self.arguments = dict(arguments or {})
+        self._output_shape = output_shape
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        extra = {"training": training} if "training" in _parameters(self.function) else {}
+        return self.function(inputs, **self.arguments, **extra)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "function": self.function, "arguments": self.arguments}
+        if self._output_shape is not None and not callable(self._output_shape):
+            config["output_shape"] = self._output_shape
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        from fastconv.saving.registry import deserialize_keras_object
+
+        function = deserialize_keras_object(config["function"])
+        if not callable(function):
+            raise ValueError(
+                f"the function {config['function']!r} of a Lambda layer is unknown: pass it in "
+                "custom_objects, or decorate it with register_keras_serializable"
+            )
+        return super().from_config({**config, "function": function})
+
+
+class Identity(Layer):
+    """Returns its inputs."""
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
