@@ -13,6 +13,8 @@ void fill(GatherKernels& k);
 void fill(GemmKernels& k);
 void fill(PointwiseKernels& k);
 void fill(PoolKernels& k);
+void fill(ReduceKernels& k);
+void fill(SoftmaxKernels& k);
 void fill(NormalizationKernels& k);
 
 void fill(KernelTable& t) {
@@ -24,6 +26,8 @@ void fill(KernelTable& t) {
   fill(t.gemm);
   fill(t.pointwise);
   fill(t.pool);
+  fill(t.reduce);
+  fill(t.softmax);
   fill(t.normalization);
 }
 

@@ -7,6 +7,8 @@
 #include "kernels/peak.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
+#include "kernels/reduce.h"
+#include "kernels/softmax.h"
 
 namespace fastconv {
 
@@ -19,6 +21,8 @@ struct KernelTable {
   GemmKernels gemm;
   PointwiseKernels pointwise;
   PoolKernels pool;
+  ReduceKernels reduce;
+  SoftmaxKernels softmax;
   NormalizationKernels normalization;
 };
 

@@ -14,6 +14,7 @@ const Registry& registry() {
     register_pointwise(r);
     register_normalization(r);
     register_pool(r);
+    register_reduce(r);
     return r;
   }();
   return instance;

@@ -10,5 +10,6 @@ void register_matmul(Registry& r);
 void register_pointwise(Registry& r);
 void register_normalization(Registry& r);
 void register_pool(Registry& r);
+void register_reduce(Registry& r);
 
 }  // namespace fastconv

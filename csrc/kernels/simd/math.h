@@ -216,7 +216,7 @@ FC_INLINE vd nearest(vd x) {  // for |x| < 2^51
   return (x + magic) - magic;
 }
 
-// x = n pi / 2 + r, for |x| < 2^30
+// x = n pi / 2 + r, for |x| < 2^20
 FC_INLINE void reduce_angle(vf x, vf& n, vf& r, vi& quadrant) {
   const Wide wide = widen(x);
   const vd n0 = nearest(wide.low * 0.63661977236758134308);
@@ -232,7 +232,7 @@ FC_INLINE void reduce_angle(vf x, vf& n, vf& r, vi& quadrant) {
 }
 template <bool Cosine>
 FC_INLINE vf sin_or_cos(vf x) {
-  const vi moderate = absolute(x) < 1073741824.0f;
+  const vi moderate = absolute(x) < 1048576.0f;
   vf n, r;
   vi quadrant;
   reduce_angle(moderate ? x : vf{}, n, r, quadrant);
