@@ -13,6 +13,7 @@ void fill(GatherKernels& k);
 void fill(GemmKernels& k);
 void fill(PointwiseKernels& k);
 void fill(PoolKernels& k);
+void fill(RandomKernels& k);
 void fill(ReduceKernels& k);
 void fill(SoftmaxKernels& k);
 void fill(NormalizationKernels& k);
@@ -26,6 +27,7 @@ void fill(KernelTable& t) {
   fill(t.gemm);
   fill(t.pointwise);
   fill(t.pool);
+  fill(t.random);
   fill(t.reduce);
   fill(t.softmax);
   fill(t.normalization);

@@ -7,6 +7,7 @@
 #include "kernels/peak.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
+#include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/softmax.h"
 
@@ -21,6 +22,7 @@ struct KernelTable {
   GemmKernels gemm;
   PointwiseKernels pointwise;
   PoolKernels pool;
+  RandomKernels random;
   ReduceKernels reduce;
   SoftmaxKernels softmax;
   NormalizationKernels normalization;

@@ -14,7 +14,9 @@ const Registry& registry() {
     register_pointwise(r);
     register_normalization(r);
     register_pool(r);
+    register_random(r);
     register_reduce(r);
+    register_softmax(r);
     return r;
   }();
   return instance;

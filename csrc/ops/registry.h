@@ -10,6 +10,8 @@ void register_matmul(Registry& r);
 void register_pointwise(Registry& r);
 void register_normalization(Registry& r);
 void register_pool(Registry& r);
+void register_random(Registry& r);
 void register_reduce(Registry& r);
+void register_softmax(Registry& r);
 
 }  // namespace fastconv
