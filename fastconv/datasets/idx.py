@@ -89,7 +89,7 @@ def read_npz(paths: Sequence[Path], image_shape: tuple[int, int] = (28, 28)) -> 
     (path,) = paths
     arrays: list[Bytes] = []
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as f, np.load(f, allow_pickle=False) as archive:
             for key in ("x_train", "y_train", "x_test", "y_test"):
                 if key not in archive:
                     raise ValueError(f"no array {key!r}")

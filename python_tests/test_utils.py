@@ -1,0 +1,183 @@
+"""Helpers around models."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastconv import utils
+from fastconv.utils import file_utils, plots
+
+
+@pytest.mark.parametrize("labels", [[0, 2, 1], [[0], [2], [1]], np.array([0.0, 2.0, 1.0])])
+def test_to_categorical(labels: Any) -> None:
+    result = utils.to_categorical(labels)
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, np.eye(3)[[0, 2, 1]])
+    np.testing.assert_array_equal(utils.to_categorical(labels, 5), np.eye(5)[[0, 2, 1]])
+
+
+def test_to_categorical_keeps_leading_dimensions() -> None:
+    labels = np.arange(12).reshape(2, 3, 2) % 4
+    assert utils.to_categorical(labels, 4).shape == (2, 3, 2, 4)
+    assert utils.to_categorical(3).tolist() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes", "message"),
+    [
+        ([0, 3], 3, r"must be in \[0, 3\), got 0 to 3"),
+        ([-1, 0], 3, r"must be in \[0, 3\), got -1 to 0"),
+        ([0.5], 3, "whole numbers"),
+        ([np.nan], 3, "whole numbers"),
+        (["a"], 3, "must be integers"),
+        ([], None, "no labels"),
+    ],
+)
+def test_to_categorical_refuses(labels: Any, classes: int | None, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        utils.to_categorical(labels, classes)
+
+
+def test_normalize() -> None:
+    x = np.array([[3.0, 4.0], [0.0, 0.0]])
+    np.testing.assert_allclose(utils.normalize(x), [[0.6, 0.8], [0, 0]])
+    np.testing.assert_allclose(utils.normalize(x, axis=0, order=1), [[1, 1], [0, 0]])
+
+
+def test_a_data_set_hands_out_batches() -> None:
+    class Pairs(utils.PyDataset):
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, index: int) -> tuple[int, int]:
+            return index, index + 10
+
+    assert list(Pairs()) == [(0, 10), (1, 11)]
+    assert Pairs().num_batches == 2
+    assert utils.Sequence is utils.PyDataset
+    with pytest.raises(NotImplementedError, match="PyDataset must define __len__"):
+        len(utils.PyDataset())
+    with pytest.raises(ValueError, match="max_queue_size must be at least 1, got 0"):
+        Pairs(max_queue_size=0)
+
+
+def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTCONV_HOME", "/a")
+    assert file_utils.cache_dir() == Path("/a")
+    monkeypatch.delenv("FASTCONV_HOME")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert file_utils.cache_dir() == Path("/b/fastconv")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert file_utils.cache_dir() == Path.home() / ".cache" / "fastconv"
+
+
+def test_get_file_fetches_checks_and_unpacks(tmp_path: Path) -> None:
+    source = tmp_path / "source" / "data.zip"
+    source.parent.mkdir()
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("inside/a.txt", "hello")
+    digest = file_utils.checksum(source)
+    cache = tmp_path / "cache"
+    path = utils.get_file(origin=source.as_uri(), file_hash=digest, cache_dir=cache)
+    assert Path(path) == cache / "datasets" / "data.zip"
+    assert file_utils.checksum(Path(path)) == digest
+
+    Path(path).write_bytes(b"damaged")  # fetched again, as its checksum is another
+    folder = utils.get_file(origin=source.as_uri(), file_hash=digest, cache_dir=cache, extract=True)
+    assert (Path(folder) / "inside" / "a.txt").read_text() == "hello"
+
+    source.unlink()
+    assert utils.get_file(origin=source.as_uri(), cache_dir=cache) == path
+    with pytest.raises(OSError, match=r"data\.zip"):
+        utils.get_file(origin=source.as_uri(), cache_dir=cache, force_download=True)
+    assert file_utils.checksum(Path(path)) == digest  # a failed download leaves the old file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "needs the URL"),
+        ({"origin": "https://x.org/a", "fname": "../a"}, "plain name"),
+        ({"origin": "https://x.org/a", "file_hash": "12"}, "32 .* or 64"),
+        ({"origin": "https://x.org/a", "hash_algorithm": "crc"}, "got 'crc'"),
+        (
+            {"origin": "https://x.org/a", "file_hash": "0" * 32, "hash_algorithm": "sha256"},
+            "no sha256",
+        ),
+    ],
+)
+def test_get_file_refuses(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        utils.get_file(**arguments, cache_dir=tmp_path)
+
+
+def test_a_wrong_checksum_leaves_no_file(tmp_path: Path) -> None:
+    source = tmp_path / "a.bin"
+    source.write_bytes(b"1234")
+    with pytest.raises(ValueError, match=r"a\.bin: its md5 is .* expected 0000"):
+        utils.get_file(origin=source.as_uri(), md5_hash="0" * 32, cache_dir=tmp_path / "cache")
+    assert list((tmp_path / "cache" / "datasets").iterdir()) == []
+
+
+def tar_with(path: Path, info: tarfile.TarInfo, content: bytes = b"") -> Path:
+    with tarfile.open(path, "w") as tar:
+        good = tarfile.TarInfo("good.txt")
+        tar.addfile(good, io.BytesIO())
+        info.size = len(content)
+        tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "C:\\evil", "..\\evil"])
+def test_an_archive_cannot_climb_out(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "folder"
+    path = tar_with(tmp_path / "a.tar", tarfile.TarInfo(name), b"x")
+    with pytest.raises(ValueError, match=r"a\.tar: .* leads outside"):
+        file_utils.extract_archive(path, folder)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(name, "x")
+    with pytest.raises(ValueError, match=r"a\.zip: .* leads outside"):
+        file_utils.extract_archive(tmp_path / "a.zip", folder)
+    assert not folder.exists()
+
+
+def test_an_archive_with_links_is_refused(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("link")
+    info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    path = tar_with(tmp_path / "a.tar", info)
+    with pytest.raises(ValueError, match="'link' is neither a file nor a folder"):
+        file_utils.extract_archive(path, tmp_path / "folder")
+    path.write_bytes(b"nothing packed")
+    with pytest.raises(ValueError, match="neither a tar nor a zip"):
+        file_utils.extract_archive(path, tmp_path / "folder")
+
+
+def test_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    history = {"loss": [2.0, 1.0], "accuracy": [0.2, 0.7], "val_loss": [2.1, 1.2]}
+    matrix = plots.confusion_matrix([0, 1, 2, 2], [0, 2, 2, 2], 3)
+    assert matrix.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 2]]
+    for path in (
+        plots.curves(history, tmp_path / "new" / "curves.png", "title"),
+        plots.confusion(matrix, tmp_path / "confusion.png", ["cat", "dog", "a long name"]),
+        plots.confusion(np.eye(100, dtype=np.int64), tmp_path / "hundred.png"),
+    ):
+        with image.open(path) as picture:
+            assert min(picture.size) > 300
+            assert np.asarray(picture.convert("L")).std() > 5
+    with pytest.raises(ValueError, match="the history is empty"):
+        plots.curves({}, tmp_path / "x.png")
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plots, "available", lambda: False)
+    with pytest.raises(ImportError, match=r"fastconv\[plots\]"):
+        plots.figure()
