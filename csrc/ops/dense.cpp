@@ -70,6 +70,7 @@ class Dense final : public Op {
   }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(k_); }
   double flops(std::int64_t batch) const override { return gemm_.flops(rows_of(x_, batch), k_); }
+  std::string algorithm() const override { return "gemm"; }
 
  private:
   TensorDesc x_;
@@ -135,6 +136,7 @@ class DenseWeightGrad final : public Op {
   }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(max_rows_); }
   double flops(std::int64_t batch) const override { return gemm_.flops(k_, rows_of(x_, batch)); }
+  std::string algorithm() const override { return "gemm"; }
 
  private:
   // More rows never make fewer chunks, so the scratch of the largest batch holds those of all.

@@ -59,7 +59,7 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
 
   for (std::int64_t d = 0; d < depth_blocks; ++d) {
     const Part depth = part(k, depth_blocks, d);
-    const bool first = d == 0, last = d == depth_blocks - 1;
+    const bool first = d == 0 && !g.accumulate, last = d == depth_blocks - 1;
 
     TileCall call{};
     call.outer = call.inner = 1;

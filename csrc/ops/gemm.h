@@ -23,6 +23,7 @@ struct GemmOperands {
   bool relu = false;
   const float* mask = nullptr;  // laid out like C: C is 0 where the mask is not positive
   float* b_sums = nullptr;      // n: set to the sums of the columns of B
+  bool accumulate = false;      // adds to C and b_sums
 };
 
 class Gemm {

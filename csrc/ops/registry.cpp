@@ -9,7 +9,9 @@ namespace {
 const Registry& registry() {
   static const Registry instance = [] {
     Registry r;
+    register_conv2d(r);
     register_dense(r);
+    register_im2col(r);
     register_matmul(r);
     register_pointwise(r);
     register_normalization(r);

@@ -5,7 +5,9 @@
 
 namespace fastconv {
 
+void register_conv2d(Registry& r);
 void register_dense(Registry& r);
+void register_im2col(Registry& r);
 void register_matmul(Registry& r);
 void register_pointwise(Registry& r);
 void register_normalization(Registry& r);

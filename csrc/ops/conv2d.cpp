@@ -1,0 +1,65 @@
+// Which algorithm a convolution takes: by its shape and the ISA alone.
+#include "ops/conv2d.h"
+
+#include "ops/fused.h"
+#include "ops/registry.h"
+
+namespace fastconv {
+namespace {
+
+using Factory = std::unique_ptr<Op> (*)(const OpSpec&);
+
+// A convolution with one tap is a dense layer on pixels.
+std::unique_ptr<Op> as_dense(OpSpec spec, const char* name) {
+  TensorDesc& weights = spec.name == "conv2d_weight_grad" ? spec.outputs[0] : spec.inputs[1];
+  weights.shape.erase(weights.shape.begin(), weights.shape.begin() + 2);
+  spec.name = name;
+  return make_op(spec);
+}
+
+std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
+  require_floats(spec, spec.attrs.integer("bias", 0) != 0 ? 3 : 2, spec.attrs.has("pool") ? 2 : 1);
+  const Convolution c = Convolution::forward(spec);
+  if (spec.attrs.integer("bias", 0) != 0)
+    require(
+        spec.inputs[2].shape == std::vector<std::int64_t>{c.out_channels}, spec,
+        "bias must be (" + std::to_string(c.out_channels) + ",), got " + text_of(spec.inputs[2]));
+  const std::string wanted = wanted_algorithm(spec);
+  if (wanted == "im2col" && !spec.attrs.has("pool")) return im2col_conv2d(spec);
+  if (wanted != "direct" && c.is_pointwise() && !spec.attrs.has("pool"))
+    return as_dense(spec, "dense");
+  return direct_conv2d(spec);
+}
+
+std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {
+  require_floats(spec, 2, 1);
+  const Convolution c = Convolution::input_grad(spec);
+  const std::string wanted = wanted_algorithm(spec);
+  if (wanted == "im2col") return im2col_conv2d_input_grad(spec);
+  if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_input_grad");
+  return direct_conv2d_input_grad(spec);
+}
+
+std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
+  const bool bias = spec.attrs.integer("bias", 0) != 0;
+  require_floats(spec, 2, bias ? 2 : 1);
+  const Convolution c = Convolution::weight_grad(spec);
+  if (bias)
+    require(spec.outputs[1].shape == std::vector<std::int64_t>{c.out_channels}, spec,
+            "the bias gradient must be (" + std::to_string(c.out_channels) + ",), got " +
+                text_of(spec.outputs[1]));
+  const std::string wanted = wanted_algorithm(spec);
+  if (wanted == "im2col") return im2col_conv2d_weight_grad(spec);
+  if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_weight_grad");
+  return direct_conv2d_weight_grad(spec);
+}
+
+}  // namespace
+
+void register_conv2d(Registry& r) {
+  r.add("conv2d", make_conv2d);
+  r.add("conv2d_input_grad", make_input_grad);
+  r.add("conv2d_weight_grad", make_weight_grad);
+}
+
+}  // namespace fastconv

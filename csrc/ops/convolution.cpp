@@ -1,0 +1,114 @@
+#include "ops/convolution.h"
+
+#include "ops/fused.h"
+
+namespace fastconv {
+namespace {
+
+std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
+                                   std::int64_t least) {
+  const auto values = spec.attrs.integers(key);
+  require(values.size() == count, spec,
+          std::string(key) + " must have " + std::to_string(count) + " elements, got " +
+              std::to_string(values.size()));
+  for (const std::int64_t value : values)
+    require(value >= least, spec,
+            std::string(key) + " must be at least " + std::to_string(least) + ", got " +
+                std::to_string(value));
+  return values;
+}
+
+}  // namespace
+
+void Convolution::read_attributes(const OpSpec& spec) {
+  const auto strides = integers(spec, "strides", 2, 1), padding = integers(spec, "padding", 4, 0);
+  const auto dilation = integers(spec, "dilation", 2, 1);
+  stride_y = strides[0], stride_x = strides[1];
+  dilation_y = dilation[0], dilation_x = dilation[1];
+  top = padding[0], bottom = padding[1], left = padding[2], right = padding[3];
+  groups = spec.attrs.integer("groups", 1);
+  require(groups >= 1, spec, "groups must be at least 1, got " + std::to_string(groups));
+}
+
+void Convolution::read_input(const OpSpec& spec, const TensorDesc& x) {
+  require(x.rank() == 4, spec,
+          "images must be (batch, height, width, channels), got " + text_of(x));
+  images = x.shape[0], batched = x.batched;
+  height = x.shape[1], width = x.shape[2], channels = x.shape[3];
+}
+
+void Convolution::read_weights(const OpSpec& spec, const TensorDesc& w) {
+  require(w.rank() == 4 && !w.batched, spec,
+          "weights must be (height, width, channels / groups, filters), got " + text_of(w));
+  kernel_y = w.shape[0], kernel_x = w.shape[1], out_channels = w.shape[3];
+  require(kernel_y >= 1 && kernel_x >= 1, spec, "empty kernel " + text_of(w));
+  require(channels == w.shape[2] * groups && out_channels % groups == 0, spec,
+          "weights " + text_of(w) + " in " + std::to_string(groups) + " groups do not fit " +
+              std::to_string(channels) + " channels");
+}
+
+void Convolution::check_output(const OpSpec& spec, const TensorDesc& y) {
+  const std::int64_t room_y = height + top + bottom - (kernel_y - 1) * dilation_y - 1;
+  const std::int64_t room_x = width + left + right - (kernel_x - 1) * dilation_x - 1;
+  require(room_y >= 0 && room_x >= 0, spec,
+          "the kernel is larger than the padded image of " + std::to_string(height) + " x " +
+              std::to_string(width));
+  out_height = room_y / stride_y + 1;
+  out_width = room_x / stride_x + 1;
+  const std::vector<std::int64_t> expected = {images, out_height, out_width, out_channels};
+  require(y.shape == expected && y.batched == batched, spec,
+          "the output must be " + text_of({DType::f32, batched, expected}) + ", got " + text_of(y));
+}
+
+Convolution Convolution::forward(const OpSpec& spec) {
+  Convolution c;
+  c.read_attributes(spec);
+  c.read_input(spec, spec.inputs[0]);
+  c.read_weights(spec, spec.inputs[1]);
+  TensorDesc y = spec.outputs[0];
+  if (spec.attrs.has("pool")) {
+    require(spec.attrs.integers("pool") == std::vector<std::int64_t>{2, 2}, spec,
+            "only a 2 x 2 pool can be fused");
+    const std::int64_t room_y = c.height + c.top + c.bottom - (c.kernel_y - 1) * c.dilation_y - 1;
+    const std::int64_t room_x = c.width + c.left + c.right - (c.kernel_x - 1) * c.dilation_x - 1;
+    const std::int64_t rows = room_y / c.stride_y + 1, columns = room_x / c.stride_x + 1;
+    require(room_y >= 0 && room_x >= 0 && rows >= 2 && columns >= 2, spec,
+            "the output is smaller than the fused 2 x 2 pool");
+    const std::vector<std::int64_t> pooled = {c.images, rows / 2, columns / 2, c.out_channels};
+    require(y.shape == pooled && y.batched == c.batched && spec.outputs[1].shape == pooled &&
+                spec.outputs[1].dtype == DType::u8,
+            spec,
+            "the pooled output and its uint8 index must be " +
+                text_of({DType::f32, c.batched, pooled}) + ", got " + text_of(y));
+    y.shape = {c.images, rows, columns, c.out_channels};
+  }
+  c.check_output(spec, y);
+  return c;
+}
+
+Convolution Convolution::input_grad(const OpSpec& spec) {
+  Convolution c;
+  c.read_attributes(spec);
+  c.read_input(spec, spec.outputs[0]);
+  c.read_weights(spec, spec.inputs[1]);
+  c.check_output(spec, spec.inputs[0]);
+  return c;
+}
+
+Convolution Convolution::weight_grad(const OpSpec& spec) {
+  Convolution c;
+  c.read_attributes(spec);
+  c.read_input(spec, spec.inputs[0]);
+  c.read_weights(spec, spec.outputs[0]);
+  c.check_output(spec, spec.inputs[1]);
+  return c;
+}
+
+std::string wanted_algorithm(const OpSpec& spec) {
+  const std::string wanted = spec.attrs.text("algorithm", "auto");
+  require(wanted == "auto" || wanted == "im2col" || wanted == "direct" || wanted == "winograd",
+          spec, "algorithm must be auto, im2col, direct or winograd, got '" + wanted + "'");
+  return wanted;
+}
+
+}  // namespace fastconv

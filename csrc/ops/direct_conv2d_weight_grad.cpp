@@ -1,0 +1,260 @@
+// The gradient of a convolution's weights: for each tap, the product of the image (channels by
+// pixels) and dy (pixels by channels), both as they lie in memory.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "dispatch/dispatch.h"
+#include "ops/conv2d.h"
+#include "ops/fused.h"
+#include "ops/panels.h"
+
+namespace fastconv {
+namespace {
+
+constexpr std::int64_t kBandBytes = 256 << 10;  // of x and dy in one pass over the weights
+constexpr std::int64_t kClipDepth = 16;         // fewer channels: a padded copy of x
+constexpr std::int64_t kPartialBytes = 8 << 20;
+constexpr std::int64_t kMaxChunks = 16, kSlice = 1 << 14;
+constexpr double kTaskFlops = 4e6;
+
+class DirectConv2dWeightGrad final : public Op {
+ public:
+  explicit DirectConv2dWeightGrad(const OpSpec& spec) : conv_(Convolution::weight_grad(spec)) {
+    const Convolution& c = conv_;
+    bias_ = spec.attrs.integer("bias", 0) != 0;
+    depth_ = c.group_channels();
+    columns_ = c.group_out_channels();
+    panels_ = cut_panels(columns_, 1);
+    const Panel& last = panels_.back();
+    copy_dy_ = last.columns < last.tiles->width;
+    dy_pixel_ = copy_dy_ ? last.column + last.tiles->width : c.out_channels;
+    const std::int64_t vector = kernels().gemm.vector;
+    if (copy_dy_ && dy_pixel_ > vector) dy_pixel_ = ceil_div(dy_pixel_, vector) * vector;
+
+    const std::int64_t right =
+        (c.out_width - 1) * c.stride_x - c.left + (c.kernel_x - 1) * c.dilation_x - (c.width - 1);
+    const bool edges = c.left > 0 || right > 0;
+    copy_x_ = (edges || c.groups > 1) && depth_ < kClipDepth;
+    left_ = copy_x_ ? c.left : 0;
+    x_width_ = copy_x_ ? c.left + c.width + std::max<std::int64_t>(0, right) : c.width;
+    x_pixel_ = copy_x_ ? depth_ : c.channels;
+    merged_ = (copy_x_ || !edges) && c.dilation_x == 1 && x_pixel_ == depth_;
+
+    const std::int64_t row_bytes = 4 * (c.stride_y * x_width_ * x_pixel_ + c.out_width * dy_pixel_);
+    band_rows_ = std::clamp<std::int64_t>(kBandBytes / row_bytes, 1, c.out_height);
+    band_images_ = band_rows_ < c.out_height
+                       ? 1
+                       : std::max<std::int64_t>(1, kBandBytes / (row_bytes * c.out_height));
+    bands_ = ceil_div(c.out_height, band_rows_);
+  }
+
+  void run(const RunContext& ctx) const override {
+    const Convolution& c = conv_;
+    const std::int64_t images = c.images_in(ctx.batch), chunks = chunks_of(images);
+    const std::int64_t weights = c.weights_size(), bias = bias_ ? c.out_channels : 0;
+    const double wanted = c.flops(ctx.batch) / kTaskFlops / static_cast<double>(chunks * c.groups);
+    const auto panels = static_cast<std::int64_t>(panels_.size());
+    const std::int64_t cuts = std::clamp<std::int64_t>(
+        std::min(static_cast<std::int64_t>(std::min(wanted, 1e6)), kMaxChunks / chunks + 1), 1,
+        panels);
+    auto* partial = reinterpret_cast<float*>(ctx.scratch);  // chunks 1, 2 ...: weights, then bias
+    ctx.threads.parallel_for(
+        chunks * c.groups * cuts, c.flops(ctx.batch) / 100,
+        [&](std::int64_t task, std::byte* workspace) {
+          const std::int64_t chunk = task / cuts / c.groups, group = task / cuts % c.groups;
+          float* dw = ctx.output(0);
+          float* db = bias == 0 ? nullptr : ctx.output(1);
+          if (chunk > 0) {
+            dw = partial + (chunk - 1) * (weights + bias);
+            db = bias == 0 ? nullptr : dw + weights;
+          }
+          accumulate(ctx, part(images, chunks, chunk), group, part(panels, cuts, task % cuts), dw,
+                     db, reinterpret_cast<float*>(workspace));
+        });
+    if (chunks == 1) return;
+    const std::int64_t slices = ceil_div(weights, kSlice);
+    const double work = 0.1 * static_cast<double>(weights * chunks);
+    ctx.threads.parallel_for(slices, work, [&](std::int64_t slice, std::byte*) {
+      const auto add = kernels().gemm.add;
+      const std::int64_t from = slice * kSlice, count = std::min(kSlice, weights - from);
+      for (std::int64_t chunk = 1; chunk < chunks; ++chunk) {
+        const float* sums = partial + (chunk - 1) * (weights + bias);
+        add(ctx.output(0) + from, sums + from, count);
+        if (slice == 0 && bias != 0) add(ctx.output(1), sums + weights, bias);
+      }
+    });
+  }
+
+  std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>((chunks_of(conv_.images) - 1) *
+                                    (conv_.weights_size() + conv_.out_channels)) *
+           sizeof(float);
+  }
+  std::size_t thread_scratch_bytes() const override {
+    return static_cast<std::size_t>(x_copy_size() + dy_copy_size()) * sizeof(float);
+  }
+  double flops(std::int64_t batch) const override { return conv_.flops(batch); }
+  std::string algorithm() const override { return "direct"; }
+
+ private:
+  // Chunks of images, each with sums of its own: by shape, and never fewer for more images.
+  std::int64_t chunks_of(std::int64_t images) const {
+    const double wanted = conv_.image_flops() * static_cast<double>(images) / kTaskFlops;
+    const std::int64_t most =
+        std::clamp<std::int64_t>(kPartialBytes / (4 * conv_.weights_size() + 1), 1, kMaxChunks);
+    return std::clamp<std::int64_t>(
+        std::min(static_cast<std::int64_t>(std::min(wanted, 1e6)), images), 1, most);
+  }
+  std::int64_t copied_rows() const {
+    return (band_rows_ - 1) * conv_.stride_y + (conv_.kernel_y - 1) * conv_.dilation_y + 1;
+  }
+  std::int64_t x_copy_size() const {
+    return copy_x_ ? band_images_ * copied_rows() * x_width_ * depth_ : 0;
+  }
+  std::int64_t dy_copy_size() const {
+    return copy_dy_ ? band_images_ * band_rows_ * conv_.out_width * dy_pixel_ : 0;
+  }
+
+  struct Band {
+    Part images, rows;
+  };
+  // Pixel (y, x) of the band's image i is at data + i * image + y * row + x * pixel.
+  struct Pixels {
+    const float* data;
+    std::int64_t image, row, pixel;
+  };
+
+  Pixels x_of(const RunContext& ctx, const Band& band, std::int64_t group, float* buffer) const {
+    const Convolution& c = conv_;
+    const float* data = ctx.input(0) + band.images.begin * c.image_size() + group * depth_;
+    const std::int64_t row = c.width * c.channels;
+    if (!copy_x_) return {data, c.image_size(), row, c.channels};
+    const std::int64_t wide = x_width_ * depth_, image = copied_rows() * wide;
+    const std::int64_t top = band.rows.begin * c.stride_y - c.top;
+    const std::int64_t rows =
+        (band.rows.size() - 1) * c.stride_y + (c.kernel_y - 1) * c.dilation_y + 1;
+    for (std::int64_t i = 0; i < band.images.size(); ++i)
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t y = top + r;
+        if (y < 0 || y >= c.height) continue;  // never read
+        float* to = buffer + i * image + r * wide;
+        const float* from = data + i * c.image_size() + y * row;
+        std::fill(to, to + left_ * depth_, 0.0f);
+        to += left_ * depth_;
+        if (depth_ == c.channels)
+          std::copy_n(from, row, to);
+        else
+          for (std::int64_t x = 0; x < c.width; ++x)
+            std::copy_n(from + x * c.channels, depth_, to + x * depth_);
+        std::fill(to + c.width * depth_, to + (x_width_ - left_) * depth_, 0.0f);
+      }
+    return {buffer + left_ * depth_ - top * wide, image, wide, depth_};
+  }
+
+  Pixels dy_of(const RunContext& ctx, const Band& band, std::int64_t group, float* buffer) const {
+    const Convolution& c = conv_;
+    const float* data = ctx.input(1) + band.images.begin * c.out_image_size() + group * columns_;
+    const std::int64_t row = c.out_width * c.out_channels;
+    if (!copy_dy_) return {data, c.out_image_size(), row, c.out_channels};
+    const std::int64_t wide = c.out_width * dy_pixel_, image = band_rows_ * wide;
+    for (std::int64_t i = 0; i < band.images.size(); ++i)
+      kernels().gemm.pack(buffer + i * image, static_cast<int>(dy_pixel_),
+                          data + i * c.out_image_size() + band.rows.begin * row, c.out_channels,
+                          band.rows.size() * c.out_width, columns_);
+    return {buffer - band.rows.begin * wide, image, wide, dy_pixel_};
+  }
+
+  void accumulate(const RunContext& ctx, Part images, std::int64_t group, Part panels, float* dw,
+                  float* db, float* buffer) const {
+    bool first = true;
+    for (std::int64_t n = images.begin; n < images.end; n += band_images_)
+      for (std::int64_t b = 0; b < bands_; ++b) {
+        const Band band{{n, std::min(n + band_images_, images.end)},
+                        part(conv_.out_height, bands_, b)};
+        add_band(ctx, band, group, panels, first, dw, db, buffer);
+        first = false;
+      }
+    if (first) add_band(ctx, {{0, 0}, {0, 0}}, group, panels, true, dw, db, buffer);
+  }
+
+  void add_band(const RunContext& ctx, const Band& band, std::int64_t group, Part panels,
+                bool first, float* dw, float* db, float* buffer) const {
+    const Convolution& c = conv_;
+    const bool empty = band.images.size() == 0;
+    const Pixels x = empty ? Pixels{} : x_of(ctx, band, group, buffer);
+    const Pixels dy = empty ? Pixels{} : dy_of(ctx, band, group, buffer + x_copy_size());
+    for (std::int64_t p = panels.begin; p < panels.end; ++p) {
+      const Panel& panel = panels_[static_cast<std::size_t>(p)];
+      const TileSet& tiles = *panel.tiles;
+      TileCall call{};
+      call.b_stride = dy.pixel;
+      call.outer = band.images.size();
+      call.a_outer = x.image;
+      call.b_outer = dy.image;
+      call.a_inner = c.stride_y * x.row;
+      call.b_inner = dy.row;
+      call.a_stride = c.stride_x * x.pixel;
+      call.c_stride = c.out_channels;
+      call.columns = panel.columns;
+      call.floor = -INFINITY;
+      const std::int64_t column = group * columns_ + panel.column;
+      for (std::int64_t ky = 0; ky < c.kernel_y; ++ky) {
+        // Output rows whose input row of this tap is inside the image.
+        const std::int64_t row = ky * c.dilation_y - c.top;
+        const Part rows = inside(row, c.stride_y, c.height, band.rows);
+        for (std::int64_t kx = 0; kx < (merged_ ? 1 : c.kernel_x); ++kx) {
+          const std::int64_t at = kx * c.dilation_x - c.left;
+          const Part pixels =
+              copy_x_ ? Part{0, c.out_width} : inside(at, c.stride_x, c.width, {0, c.out_width});
+          call.inner = rows.size();
+          call.depth = pixels.size();
+          call.a = x.data + (rows.begin * c.stride_y + row) * x.row +
+                   (pixels.begin * c.stride_x + at) * x.pixel;
+          call.b = dy.data + rows.begin * dy.row + pixels.begin * dy.pixel + panel.column;
+          call.c = dw + (ky * c.kernel_x + kx) * depth_ * c.out_channels + column;
+          call.base = first ? nullptr : call.c;
+          call.base_stride = call.c_stride;
+          run_tiles(call, tiles.columns, tiles.max_rows, merged_ ? c.kernel_x * depth_ : depth_, 1);
+        }
+      }
+      if (db == nullptr) continue;
+      const float one = 1.0f;
+      call.a = &one;
+      call.a_stride = call.a_inner = call.a_outer = 0;
+      call.b = dy.data + band.rows.begin * dy.row + panel.column;
+      call.inner = 1;
+      call.depth = band.rows.size() * c.out_width;
+      call.c = db + column;
+      call.base = first ? nullptr : call.c;
+      call.base_stride = c.out_channels;
+      call.tiles = 1;
+      tiles.columns[0](call);
+    }
+  }
+
+  // The positions u of `range` with 0 <= u * stride + offset < size.
+  static Part inside(std::int64_t offset, std::int64_t stride, std::int64_t size, Part range) {
+    const std::int64_t low = offset < 0 ? ceil_div(-offset, stride) : 0;
+    const std::int64_t high = size > offset ? ceil_div(size - offset, stride) : 0;
+    const std::int64_t begin = std::max(range.begin, low);
+    return {begin, std::max(begin, std::min(range.end, high))};
+  }
+
+  Convolution conv_;
+  bool bias_ = false;
+  std::int64_t depth_ = 0, columns_ = 0;  // channels of a group: of x, of dy
+  std::vector<Panel> panels_;
+  bool copy_x_ = false, copy_dy_ = false;
+  bool merged_ = false;  // the taps of a kernel row are one product
+  std::int64_t left_ = 0, x_width_ = 0, x_pixel_ = 0, dy_pixel_ = 0;
+  std::int64_t band_rows_ = 0, band_images_ = 0, bands_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Op> direct_conv2d_weight_grad(const OpSpec& spec) {
+  return std::make_unique<DirectConv2dWeightGrad>(spec);
+}
+
+}  // namespace fastconv
