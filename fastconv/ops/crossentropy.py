@@ -34,7 +34,7 @@ def categorical_crossentropy(
 ) -> Any:
     """-sum(target * log(output)) along the axis: (..., classes) twice gives (...).
 
-    >>> float(categorical_crossentropy([0.0, 1.0], [0.5, 0.5]).round(4))
+    >>> round(float(categorical_crossentropy([0.0, 1.0], [0.5, 0.5])), 4)
     0.6931
     """
     target, output = as_float(target), as_float(output)
@@ -57,7 +57,7 @@ def sparse_categorical_crossentropy(
 ) -> Any:
     """-log(output[target]): integer targets (...) or (..., 1), output (..., classes).
 
-    >>> float(sparse_categorical_crossentropy(1, [0.5, 0.5]).round(4))
+    >>> round(float(sparse_categorical_crossentropy(1, [0.5, 0.5])), 4)
     0.6931
     """
     target, output = operand(target), as_float(output)
@@ -81,7 +81,7 @@ def sparse_categorical_crossentropy(
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """-(target * log(output) + (1 - target) * log(1 - output)), element by element.
 
-    >>> float(binary_crossentropy(1.0, 0.5).round(4))
+    >>> round(float(binary_crossentropy(1.0, 0.5)), 4)
     0.6931
     """
     target, output = as_float(target), as_float(output)
