@@ -9,7 +9,7 @@ namespace {
 // Rows whose sums are formed in registers. The block's sums are in memory, in the first-level
 // cache; a longer group touches them less often, and adds in shallower trees.
 constexpr int kGroup = 8;
-constexpr index_t kBlockRows = 512;
+constexpr index_t kBlockRows = 128;
 
 // How a vector of channels is in memory: whole, or its first n lanes at the end of a row.
 struct Whole {
@@ -29,12 +29,11 @@ FC_INLINE void for_vectors(index_t channels, const F& f) {
 }
 
 template <int N>
-FC_INLINE vf tree_sum(const vf (&v)[N]) {
-  vf t[N];
-  FC_UNROLL for (int i = 0; i < N; ++i) t[i] = v[i];
-  FC_UNROLL for (int step = 1; step < N; step *= 2)
-      FC_UNROLL for (int i = 0; i + step < N; i += 2 * step) t[i] += t[i + step];
-  return t[0];
+FC_INLINE vf tree_sum(const vf* v) {
+  if constexpr (N == 1)
+    return v[0];
+  else
+    return tree_sum<N / 2>(v) + tree_sum<N - N / 2>(v + N / 2);
 }
 
 FC_INLINE void clear(float* work, index_t n) {
@@ -47,15 +46,15 @@ FC_INLINE void add_to(double* __restrict total, const float* __restrict part, in
 template <int R>
 FC_INLINE void moments_of(const float* x, index_t channels, const float* shift, float* sum,
                           float* square) {
-  for_vectors(channels, [&](index_t c, auto at) {
+  for_vectors(channels, [&](index_t c, auto at) __attribute__((always_inline)) {
     const vf s = at.load(shift + c);
     vf d[R], q[R];
     FC_UNROLL for (int r = 0; r < R; ++r) {
       d[r] = at.load(x + r * channels + c) - s;
       q[r] = d[r] * d[r];
     }
-    at.store(sum + c, at.load(sum + c) + tree_sum(d));
-    at.store(square + c, at.load(square + c) + tree_sum(q));
+    at.store(sum + c, at.load(sum + c) + tree_sum<R>(d));
+    at.store(square + c, at.load(square + c) + tree_sum<R>(q));
   });
 }
 
@@ -70,39 +69,46 @@ void moments(const float* x, std::int64_t rows, std::int64_t channels, const flo
   add_to(square, work + channels, channels);
 }
 
-template <int R, bool kRelu>
+template <int R, bool kOther, bool kRelu>
 FC_INLINE void normalize_rows(const float* x, index_t channels, const float* mean,
-                              const float* scale, const float* offset, vf floor, float* y) {
-  for_vectors(channels, [&](index_t c, auto at) {
+                              const float* scale, const float* offset, const float* other, vf floor,
+                              float* y) {
+  for_vectors(channels, [&](index_t c, auto at) __attribute__((always_inline)) {
     const vf m = at.load(mean + c), a = at.load(scale + c), b = at.load(offset + c);
+    vf v[R];
     FC_UNROLL for (int r = 0; r < R; ++r) {
-      const vf v = (at.load(x + r * channels + c) - m) * a + b;
-      at.store(y + r * channels + c, kRelu ? max_keep_nan(v, floor) : v);
+      v[r] = (at.load(x + r * channels + c) - m) * a + b;
+      if constexpr (kOther) v[r] += at.load(other + r * channels + c);
+      if constexpr (kRelu) v[r] = max_keep_nan(v[r], floor);
     }
+    FC_UNROLL for (int r = 0; r < R; ++r) at.store(y + r * channels + c, v[r]);
   });
 }
 
-template <bool kRelu>
+template <bool kOther, bool kRelu>
 void normalize_all(const float* x, index_t rows, index_t channels, const float* mean,
-                   const float* scale, const float* offset, float zero, float* y) {
+                   const float* scale, const float* offset, const float* other, float* y) {
+  float zero = 0;
+  asm("" : "+m"(zero));  // see max_keep_nan
   const vf floor = splat(zero);
   index_t r = 0;
-  for (; r + 4 <= rows; r += 4)
-    normalize_rows<4, kRelu>(x + r * channels, channels, mean, scale, offset, floor,
-                             y + r * channels);
-  for (; r < rows; ++r)
-    normalize_rows<1, kRelu>(x + r * channels, channels, mean, scale, offset, floor,
-                             y + r * channels);
+  for (; r + 4 <= rows; r += 4) {
+    const index_t i = r * channels;
+    normalize_rows<4, kOther, kRelu>(x + i, channels, mean, scale, offset, other + (kOther ? i : 0),
+                                     floor, y + i);
+  }
+  for (; r < rows; ++r) {
+    const index_t i = r * channels;
+    normalize_rows<1, kOther, kRelu>(x + i, channels, mean, scale, offset, other + (kOther ? i : 0),
+                                     floor, y + i);
+  }
 }
 
 void normalize(const float* x, std::int64_t rows, std::int64_t channels, const float* mean,
-               const float* scale, const float* offset, bool relu, float* y) {
-  float zero = 0;
-  asm("" : "+m"(zero));  // see max_keep_nan
-  if (relu)
-    normalize_all<true>(x, rows, channels, mean, scale, offset, zero, y);
-  else
-    normalize_all<false>(x, rows, channels, mean, scale, offset, zero, y);
+               const float* scale, const float* offset, const float* other, bool relu, float* y) {
+  const auto kernel = other ? (relu ? normalize_all<true, true> : normalize_all<true, false>)
+                            : (relu ? normalize_all<false, true> : normalize_all<false, false>);
+  kernel(x, rows, channels, mean, scale, offset, other, y);
 }
 
 template <class At, bool kMask>
@@ -117,7 +123,7 @@ FC_INLINE vf load_dy(At at, const float* dy, const float* mask) {
 template <int R, bool kMask, bool kWrite>
 FC_INLINE void grad_sums_of(const float* dy, const float* x, const float* mask, index_t channels,
                             const float* mean, float* masked, float* sum, float* product) {
-  for_vectors(channels, [&](index_t c, auto at) {
+  for_vectors(channels, [&](index_t c, auto at) __attribute__((always_inline)) {
     const vf m = at.load(mean + c);
     vf d[R], p[R];
     FC_UNROLL for (int r = 0; r < R; ++r) {
@@ -126,8 +132,8 @@ FC_INLINE void grad_sums_of(const float* dy, const float* x, const float* mask, 
       if constexpr (kWrite) at.store(masked + i, d[r]);
       p[r] = (at.load(x + i) - m) * d[r];
     }
-    at.store(sum + c, at.load(sum + c) + tree_sum(d));
-    at.store(product + c, at.load(product + c) + tree_sum(p));
+    at.store(sum + c, at.load(sum + c) + tree_sum<R>(d));
+    at.store(product + c, at.load(product + c) + tree_sum<R>(p));
   });
 }
 
@@ -167,7 +173,7 @@ template <int R, bool kMask>
 FC_INLINE void grad_rows(const float* dy, const float* x, const float* mask, index_t channels,
                          const float* mean, const float* a, const float* b, const float* c,
                          float* dx) {
-  for_vectors(channels, [&](index_t j, auto at) {
+  for_vectors(channels, [&](index_t j, auto at) __attribute__((always_inline)) {
     const vf m = at.load(mean + j), va = at.load(a + j), vb = at.load(b + j), vc = at.load(c + j);
     FC_UNROLL for (int r = 0; r < R; ++r) {
       const index_t i = r * channels + j;

@@ -14,9 +14,11 @@ struct NormalizationKernels {
   void (*moments)(const float* x, std::int64_t rows, std::int64_t channels, const float* shift,
                   float* work, double* sum, double* square);
 
-  // y = (x - mean) * scale + offset, then with `relu` its positive part.
+  // y = (x - mean) * scale + offset, plus `other` unless that is null, then with `relu` the
+  // positive part. y may be x or `other`.
   void (*normalize)(const float* x, std::int64_t rows, std::int64_t channels, const float* mean,
-                    const float* scale, const float* offset, bool relu, float* y);
+                    const float* scale, const float* offset, const float* other, bool relu,
+                    float* y);
 
   // For each channel, adds the sum of dy to `sum` and that of dy * (x - mean) to `product`. With
   // `mask`, dy is first set to 0 where mask <= 0; with `masked` it is written there too.

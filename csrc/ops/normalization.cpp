@@ -27,10 +27,10 @@ class Normalization : public Op {
   std::size_t scratch_bytes() const override {
     const auto channels = static_cast<std::size_t>(channels_);
     const auto chunks = static_cast<std::size_t>(chunks_of(rows(max_batch_)));
-    return chunks * channels * 2 * sizeof(double) + 3 * channels * sizeof(float);
+    return chunks * channels * 3 * sizeof(double) + 3 * channels * sizeof(float);
   }
   std::size_t thread_scratch_bytes() const override {
-    return static_cast<std::size_t>(channels_) * 2 * sizeof(float);
+    return static_cast<std::size_t>(channels_) * 3 * sizeof(float);
   }
 
  protected:
@@ -58,14 +58,16 @@ class Normalization : public Op {
   std::int64_t chunks_of(std::int64_t rows) const { return (rows + chunk_rows_ - 1) / chunk_rows_; }
   double elements(std::int64_t batch) const { return static_cast<double>(rows(batch) * channels_); }
 
-  // Two sums for each channel, of every chunk.
+  // Sums for each channel, of every chunk: of the first and the second power of x - shift, or of
+  // dy and dy (x - mean).
   struct Sums {
     double* first;
     double* second;
+    double* shift;
   };
   Sums sums_of(const RunContext& ctx, std::int64_t chunk) const {
-    auto* sums = reinterpret_cast<double*>(ctx.scratch) + chunk * 2 * channels_;
-    return {sums, sums + channels_};
+    auto* sums = reinterpret_cast<double*>(ctx.scratch) + chunk * 3 * channels_;
+    return {sums, sums + channels_, sums + 2 * channels_};
   }
   // Row i of three rows of one float for each channel, after the sums.
   float* row_of(const RunContext& ctx, std::int64_t chunks, std::int64_t i) const {
@@ -118,9 +120,17 @@ class BatchNorm final : public Normalization {
     require_rows(spec, spec.outputs[1], "the mean");
     require_rows(spec, spec.outputs[2], "the variance");
     alone_ = spec.inputs.size() == 3;
+    // The usual epilogues run in registers: a ReLU, a residual sum, or both.
+    const std::string code = spec.attrs.text("epilogue", "");
     if (tape_.starts_with_relu()) {
       relu_ = true;
       tape_ = tape_.rest();
+    } else if (spec.inputs.size() == 4 && spec.inputs[3].shape == spec.inputs[0].shape &&
+               spec.inputs[3].dtype == DType::f32 &&
+               (code == "add %0 %1" || code == "add %0 %1; relu %2")) {
+      residual_ = true;
+      relu_ = code != "add %0 %1";
+      tape_ = Epilogue();
     }
   }
   static std::unique_ptr<Op> make(const OpSpec& spec) {
@@ -136,16 +146,11 @@ class BatchNorm final : public Normalization {
     float* mean = ctx.output(1);
     const std::int64_t chunks = chunks_of(rows(ctx.batch));
     float* scale = row_of(ctx, chunks, 0);
+    const float* other = residual_ ? ctx.input(3) : nullptr;
 
-    // Each chunk's first row is what its values are shifted by.
     for_chunks(ctx, 0.2,
                [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, float* workspace) {
-                 const Sums sums = sums_of(ctx, chunk);
-                 std::fill_n(sums.first, 2 * channels_, 0.0);
-                 for_blocks(begin, end, k.block_rows, [&](std::int64_t r, std::int64_t count) {
-                   k.moments(x + r * channels_, count, channels_, x + begin * channels_, workspace,
-                             sums.first, sums.second);
-                 });
+                 sum_chunk(x + begin * channels_, end - begin, sums_of(ctx, chunk), workspace);
                });
     for_channels(ctx, chunks, [&](std::int64_t c) { finish(ctx, chunks, c, scale); });
 
@@ -155,29 +160,60 @@ class BatchNorm final : public Normalization {
                [&](std::int64_t, std::int64_t begin, std::int64_t end, float*) {
                  for_blocks(begin, end, block, [&](std::int64_t r, std::int64_t count) {
                    const std::int64_t at = r * channels_;
-                   k.normalize(x + at, count, channels_, mean, scale, beta, relu_, y + at);
+                   k.normalize(x + at, count, channels_, mean, scale, beta,
+                               residual_ ? other + at : nullptr, relu_, y + at);
                    if (!tape_.empty()) tape_.run(ctx, y + at, at, count * channels_);
                  });
                });
   }
   double flops(std::int64_t batch) const override { return elements(batch) * (7 + tape_.flops()); }
   std::vector<std::pair<int, int>> inplace() const override {
+    if (residual_) return {{0, 0}, {0, 3}};
     if (!alone_) return {};
     return {{0, 0}};
   }
 
  private:
+  // A chunk's values are shifted by its first row at first, and then by the mean of some more rows,
+  // in case that row is far from the others.
+  void sum_chunk(const float* x, std::int64_t rows, const Sums& sums, float* workspace) const {
+    const NormalizationKernels& k = kernels().normalization;
+    float* shift = workspace + 2 * channels_;
+    std::copy_n(x, channels_, shift);
+    std::fill_n(sums.first, 2 * channels_, 0.0);
+    std::int64_t done = 0;
+    for (const std::int64_t upto : {std::int64_t{8}, k.block_rows}) {
+      const std::int64_t count = std::min(rows, upto) - done;
+      if (count == 0) break;
+      k.moments(x + done * channels_, count, channels_, shift, workspace, sums.first, sums.second);
+      done += count;
+      centre(static_cast<double>(done), sums, shift);
+    }
+    for_blocks(done, rows, k.block_rows, [&](std::int64_t r, std::int64_t count) {
+      k.moments(x + r * channels_, count, channels_, shift, workspace, sums.first, sums.second);
+    });
+    std::copy_n(shift, channels_, sums.shift);
+  }
+  // Moves the shift of sums over n rows to their mean.
+  void centre(double n, const Sums& sums, float* shift) const {
+    for (std::int64_t c = 0; c < channels_; ++c) {
+      const float old = shift[c];
+      shift[c] = static_cast<float>(static_cast<double>(old) + sums.first[c] / n);
+      const double moved = static_cast<double>(shift[c]) - static_cast<double>(old);
+      sums.second[c] -= (2 * sums.first[c] - n * moved) * moved;
+      sums.first[c] -= n * moved;
+    }
+  }
+
   // The mean, the variance and the scale of channel c.
   void finish(const RunContext& ctx, std::int64_t chunks, std::int64_t c, float* scale) const {
-    const float* x = ctx.input(0);
     const std::int64_t all = rows(ctx.batch);
     double sum = 0, square = 0;  // of x - origin
-    const double origin = all > 0 ? static_cast<double>(x[c]) : 0;
+    const double origin = chunks > 0 ? sums_of(ctx, 0).shift[c] : 0;
     for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
       const Sums sums = sums_of(ctx, chunk);
-      const std::int64_t begin = chunk * chunk_rows_;
-      const auto count = static_cast<double>(std::min(chunk_rows_, all - begin));
-      const double shift = static_cast<double>(x[begin * channels_ + c]) - origin;
+      const auto count = static_cast<double>(std::min(chunk_rows_, all - chunk * chunk_rows_));
+      const double shift = sums.shift[c] - origin;
       sum += sums.first[c] + count * shift;
       square += sums.second[c] + (2 * sums.first[c] + count * shift) * shift;
     }
@@ -193,7 +229,7 @@ class BatchNorm final : public Normalization {
   }
 
   Epilogue tape_;
-  bool relu_ = false, alone_;
+  bool relu_ = false, residual_ = false, alone_;
 };
 
 class BatchNormGrad final : public Normalization {
