@@ -35,6 +35,11 @@ def set_seed(seed: int) -> None:
     _state.draws = 0
 
 
+def get_seed() -> int:
+    """The seed of the process: what :func:`set_seed` was given, or drawn by the system."""
+    return _state.seed
+
+
 def next_seed() -> int:
     """The next seed of the process, an integer in [0, 2**32).
 

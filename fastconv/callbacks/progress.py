@@ -70,9 +70,7 @@ class Progbar:
         stream: where to; standard output by default.
     """
 
-    def __init__(
-        self, target: int | None, verbose: int = 1, stream: TextIO | None = None
-    ) -> None:
+    def __init__(self, target: int | None, verbose: int = 1, stream: TextIO | None = None) -> None:
         self.target = target
         self.verbose = verbose
         self.stream = stream or sys.stdout

@@ -130,9 +130,7 @@ def get(identifier: Any) -> Any:
         return identifier()
     if callable(identifier):
         return identifier
-    raise TypeError(
-        f"a loss must be a name, a function or a Loss, got {type(identifier).__name__}"
-    )
+    raise TypeError(f"a loss must be a name, a function or a Loss, got {type(identifier).__name__}")
 
 
 def serialize(loss: Any) -> Any:

@@ -10,30 +10,27 @@ import warnings
 from typing import Any
 
 from fastconv import config, ops
-from fastconv.graph.primitive import bind
 from fastconv.graph.tensor import Tensor
 from fastconv.losses.loss import LossFunctionWrapper, operand, pair
 
 Reduction = str | None
 
 
-def logits_of(y_pred: Any, activation: str, from_logits: bool = False) -> Any:
-    """The logits of ``y_pred``, or None where only probabilities are known."""
-    if isinstance(y_pred, Tensor) and y_pred.node is not None:
-        if y_pred.node.op.name == activation:
-            if from_logits:
-                warnings.warn(
-                    f"from_logits=True, but the predictions come from a {activation}; "
-                    "its inputs are used as the logits",
-                    stacklevel=4,
-                )
-            return y_pred.node.inputs[0]
-    return y_pred if from_logits else None
+def logits_of(y_pred: Any, activation: str) -> Any:
+    """What went into the softmax or sigmoid that made ``y_pred`` in a program, else None."""
+    node = y_pred.node if isinstance(y_pred, Tensor) else None
+    return node.inputs[0] if node is not None and node.op.name == activation else None
 
 
-def _clipped(probabilities: Any) -> Any:
-    epsilon = config.epsilon()
-    return ops.minimum(ops.maximum(probabilities, epsilon), 1.0 - epsilon)
+def _are_logits(y_pred: Any, activation: str, from_logits: bool) -> bool:
+    if from_logits and logits_of(y_pred, activation) is not None:
+        warnings.warn(
+            f"from_logits=True, but the predictions come from a {activation}; what went into it "
+            "is used as the logits",
+            stacklevel=3,
+        )
+        return False
+    return from_logits
 
 
 def _last_axis(axis: int, y_pred: Any, name: str) -> None:
@@ -66,11 +63,8 @@ def binary_crossentropy(
     y_true, y_pred = pair(y_true, y_pred, "binary_crossentropy")
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    logits = logits_of(y_pred, "sigmoid", from_logits)
-    if logits is not None:
-        return ops.mean(ops.softplus(logits) - y_true * logits, axis=axis)
-    p = _clipped(y_pred)
-    return ops.mean(-(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p)), axis=axis)
+    logits = _are_logits(y_pred, "sigmoid", from_logits)
+    return ops.mean(ops.binary_crossentropy(y_true, y_pred, from_logits=logits), axis=axis)
 
 
 def binary_focal_crossentropy(
@@ -89,8 +83,7 @@ def binary_focal_crossentropy(
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
     if from_logits:
         y_pred = ops.sigmoid(y_pred)
-    p = _clipped(y_pred)
-    values = -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
+    values = ops.binary_crossentropy(y_true, y_pred)
     p_t = y_true * y_pred + (1.0 - y_true) * (1.0 - y_pred)
     values = ops.power(1.0 - p_t, float(gamma)) * values
     if apply_class_balancing:
@@ -128,11 +121,8 @@ def categorical_crossentropy(
     if label_smoothing:
         classes = y_pred.shape[-1]
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / classes
-    logits = logits_of(y_pred, "softmax", from_logits)
-    if logits is not None:
-        return bind("softmax_cross_entropy", logits, y_true)[0]
-    p = _clipped(y_pred / ops.sum(y_pred, axis=-1, keepdims=True))
-    return -ops.sum(y_true * ops.log(p), axis=-1)
+    logits = _are_logits(y_pred, "softmax", from_logits)
+    return ops.categorical_crossentropy(y_true, y_pred, from_logits=logits)
 
 
 def sparse_categorical_crossentropy(
@@ -171,11 +161,8 @@ def sparse_categorical_crossentropy(
         y_true = ops.where(valid, y_true, 0)
         if str(y_true.dtype) != "int32":
             y_true = ops.cast(y_true, "int32")
-    logits = logits_of(y_pred, "softmax", from_logits)
-    if logits is None:
-        # log p are logits whose softmax is p again.
-        logits = ops.log(_clipped(y_pred / ops.sum(y_pred, axis=-1, keepdims=True)))
-    values = bind("sparse_softmax_cross_entropy", logits, y_true)[0]
+    logits = _are_logits(y_pred, "softmax", from_logits)
+    values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=logits)
     return values if valid is None else ops.where(valid, values, 0.0)
 
 

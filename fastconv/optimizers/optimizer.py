@@ -225,7 +225,9 @@ class Optimizer:
             else np.full(shape, initializer, np.float32)
         )
         path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
-        slot = Variable(value, dtype=reference_variable.dtype, trainable=False, name=name, path=path)
+        slot = Variable(
+            value, dtype=reference_variable.dtype, trainable=False, name=name, path=path
+        )
         self._slots.append(slot)
         return slot
 
@@ -266,7 +268,9 @@ class Optimizer:
         pairs = list(grads_and_vars)
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
 
-    def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> None:
+    def apply(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None
+    ) -> None:
         """One step: clip, decay, update, average, constrain, count."""
         if trainable_variables is None:
             if not self.built:
@@ -284,9 +288,7 @@ class Optimizer:
                 raise ValueError(
                     f"optimizer {self.name!r} was built without variable {variable.path!r}"
                 )
-        pairs = [
-            (g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None
-        ]
+        pairs = [(g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None]
         for gradient, variable in pairs:
             if tuple(gradient.shape) != variable.shape:
                 raise ValueError(
@@ -427,9 +429,7 @@ class Optimizer:
     ) -> Optimizer:
         config = dict(config)
         if isinstance(config.get("learning_rate"), Mapping):
-            config["learning_rate"] = schedules.deserialize(
-                config["learning_rate"], custom_objects
-            )
+            config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
         return cls(**config)
 
     def __repr__(self) -> str:

@@ -1,0 +1,153 @@
+"""Batches from generators, sequences and loaders, made ahead by a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from fastconv.training.data import Rows, as_rows, unpack
+
+AHEAD = 2  # batches kept ready
+
+
+class Batches:
+    """Data that comes batch by batch.
+
+    ``source`` is a sequence of batches (``len`` and indexing: a `PyDataset`, a `Sequence`), which
+    is read in a new order each epoch with ``shuffle``; an iterator, which goes on from epoch to
+    epoch; or anything else that can be iterated again for each epoch.
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        input_names: list[str] | None,
+        output_names: list[str] | None,
+        shuffle: bool = False,
+    ) -> None:
+        self.source = source
+        self.input_names = input_names
+        self.output_names = output_names
+        self.shuffle = shuffle
+        self.indexed = hasattr(source, "__getitem__") and self._length() is not None
+        self._iterator: Iterator[Any] | None = None
+        self._peeked: list[Any] = []
+        if not (self.indexed or isinstance(source, Iterable) or hasattr(source, "__next__")):
+            raise TypeError(
+                f"data must be arrays or something that yields batches, got {type(source).__name__}"
+            )
+
+    def _length(self) -> int | None:
+        try:
+            given = getattr(self.source, "num_batches", None)
+            length = given if isinstance(given, int) else len(self.source)
+        except (TypeError, NotImplementedError, AttributeError):
+            return None
+        return int(length)
+
+    @property
+    def steps(self) -> int | None:
+        """Batches of an epoch, where that is known."""
+        return self._length()
+
+    def first(self) -> Rows:
+        """The first batch, which will still be given by :meth:`epoch`."""
+        if self.indexed:
+            if self._length() == 0:
+                raise ValueError("the data is empty: the sequence has 0 batches")
+            return self._rows(self.source[0])
+        iterator = self._current()
+        if not self._peeked:
+            try:
+                self._peeked.append(next(iterator))
+            except StopIteration:
+                raise ValueError("the data is empty: the generator gave no batch") from None
+        return self._rows(self._peeked[0])
+
+    def epoch(self, steps: int | None, order_seed: tuple[int, int]) -> Iterator[Rows]:
+        """Batches of one epoch: ``steps`` of them, or as many as there are."""
+        if self.indexed:
+            length = self._length() or 0
+            order = np.arange(length)
+            if self.shuffle:
+                key = np.array(order_seed, np.uint64)
+                np.random.Generator(np.random.Philox(key=key)).shuffle(order)
+            if steps is not None:
+                order = np.resize(order, steps)
+            raw: Iterator[Any] = (self.source[int(i)] for i in order)
+        else:
+            raw = self._take(steps)
+        yield from ahead(self._rows(batch) for batch in raw)
+        if hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+    def _current(self) -> Iterator[Any]:
+        if self._iterator is None:
+            self._iterator = iter(self.source) if hasattr(self.source, "__iter__") else self.source
+        return self._iterator
+
+    def _take(self, steps: int | None) -> Iterator[Any]:
+        taken = 0
+        restarted = False
+        while steps is None or taken < steps:
+            if self._peeked:
+                batch = self._peeked.pop()
+            else:
+                try:
+                    batch = next(self._current())
+                except StopIteration:
+                    again = not hasattr(self.source, "__next__")
+                    self._iterator = None if again else self._iterator
+                    if steps is None or not again or restarted:
+                        return
+                    restarted = True
+                    continue
+            restarted = False
+            taken += 1
+            yield batch
+
+    def _rows(self, batch: Any) -> Rows:
+        x, y, weight = unpack(batch)
+        return as_rows(x, y, weight, input_names=self.input_names, output_names=self.output_names)
+
+
+def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
+    """The same batches, made by a thread while the one before is being used."""
+    ready: queue.Queue[tuple[Rows | None, BaseException | None]] = queue.Queue(size)
+    stop = threading.Event()
+
+    def put(item: tuple[Rows | None, BaseException | None]) -> None:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put((batch, None))
+                if stop.is_set():
+                    return
+            put((None, None))
+        except BaseException as error:
+            put((None, error))
+
+    thread = threading.Thread(target=work, name="fastconv-batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch, error = ready.get()
+            if error is not None:
+                raise error
+            if batch is None:
+                return
+            yield batch
+    finally:
+        stop.set()
+        thread.join()

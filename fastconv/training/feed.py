@@ -1,0 +1,225 @@
+"""Checked data beside the signature of the program that takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastconv.graph.primitive import tracing
+from fastconv.graph.tensor import Array, Tensor
+from fastconv.training.batches import Batches
+from fastconv.training.data import (
+    Group,
+    Rows,
+    Spec,
+    as_rows,
+    check_finite,
+    class_weights,
+    fit_to_spec,
+    is_in_memory,
+    target_dtype,
+)
+from fastconv.training.programs import Signature
+
+RowSource = tuple[int, Array, float, float]
+
+
+@dataclass(slots=True)
+class Piece:
+    """Rows that one call of a plan runs through."""
+
+    signature: Signature
+    sources: list[RowSource]
+    order: Array | None
+    count: int
+    batch: int
+
+    @property
+    def steps(self) -> int:
+        return -(-self.count // self.batch)
+
+
+@dataclass(slots=True)
+class ArrayFeed:
+    """Arrays in memory, cut into batches."""
+
+    signature: Signature
+    sources: list[RowSource]
+    rows: Rows
+    batch: int
+
+    @property
+    def count(self) -> int:
+        return self.rows.count
+
+    def steps(self, limit: int | None) -> int:
+        return -(-self.count // self.batch) if limit is None else limit
+
+    def pieces(
+        self, limit: int | None, seed: tuple[int, int] | None, whole: bool
+    ) -> Iterator[Piece]:
+        """One epoch, in a random order with ``seed``; in one piece, or one for each batch."""
+        order = None if seed is None else shuffled(self.count, seed)
+        count = self.count
+        if limit is not None:
+            count = min(limit * self.batch, self.count) if order is None else limit * self.batch
+            if order is not None and count > self.count:
+                more = [order]
+                for i in range(1, -(-count // self.count)):
+                    more.append(shuffled(self.count, (seed[0] + i, seed[1])))  # type: ignore[index]
+                order = np.concatenate(more)
+        if whole:
+            yield Piece(self.signature, self.sources, order, count, self.batch)
+            return
+        for start in range(0, count, self.batch):
+            stop = min(start + self.batch, count)
+            part = np.arange(start, stop) if order is None else order[start:stop]
+            yield Piece(self.signature, self.sources, part, stop - start, self.batch)
+
+
+@dataclass(slots=True)
+class BatchFeed:
+    """Batches that come one by one."""
+
+    batches: Batches
+    prepare: Any  # Rows -> ArrayFeed
+
+    def steps(self, limit: int | None) -> int | None:
+        return self.batches.steps if limit is None else limit
+
+    def pieces(
+        self, limit: int | None, seed: tuple[int, int] | None, whole: bool
+    ) -> Iterator[Piece]:
+        del whole
+        for rows in self.batches.epoch(limit, seed or (0, 0)):
+            feed = self.prepare(rows)
+            yield Piece(feed.signature, feed.sources, None, feed.count, feed.count)
+
+
+Feed = ArrayFeed | BatchFeed
+
+
+def shuffled(count: int, seed: tuple[int, int]) -> Array:
+    """A permutation that follows from the seed and the first step of the epoch alone."""
+    generator = np.random.Generator(np.random.Philox(key=np.array(seed, np.uint64)))
+    return generator.permutation(count)
+
+
+def input_specs(model: Any, x: Group) -> list[Spec]:
+    """What the model takes, or, where that is not declared, what the data looks like."""
+    declared = getattr(model, "inputs", None)
+    if declared:
+        names = input_names(model) or [f"input_{i}" for i in range(len(declared))]
+        if len(declared) != len(x.arrays):
+            raise ValueError(
+                f"model {model.name!r} takes {len(declared)} inputs "
+                f"({', '.join(map(repr, names))}), x holds {len(x.arrays)} arrays"
+            )
+        return [
+            Spec((None, *t.shape[1:]), t.dtype, n) for t, n in zip(declared, names, strict=True)
+        ]
+    names = x.keys or [f"input_{i + 1}" for i in range(len(x.arrays))]
+    return [Spec((None, *a.shape[1:]), "float32", n) for a, n in zip(x.arrays, names, strict=True)]
+
+
+def build_for(model: Any, x: Group) -> None:
+    """Give a model its weights, from the shapes of the data, where it has none yet."""
+    if getattr(model, "built", False):
+        return
+    with tracing():
+        tensors = [Tensor((None, *a.shape[1:]), "float32") for a in x.arrays]
+        model(x.pack(tensors), training=False)
+
+
+def _arrangement(model: Any, x: Group) -> tuple[tuple[str, ...] | None, bool]:
+    """How the model wants its inputs: as a dictionary with keys, alone, or in a list."""
+    if not getattr(model, "inputs", None):
+        return None if x.keys is None else tuple(x.keys), x.single
+    declared = model.input
+    if isinstance(declared, Mapping):
+        return tuple(str(k) for k in declared), False
+    return None, not isinstance(declared, (list, tuple))
+
+
+def input_names(model: Any) -> list[str] | None:
+    declared: Sequence[Tensor] | None = getattr(model, "inputs", None)
+    if not declared:
+        return None
+    names = getattr(model, "input_names", None)
+    if names is not None and len(names) == len(declared):
+        return [str(n) for n in names]
+    return [t.name or f"input_{i + 1}" for i, t in enumerate(declared)]
+
+
+def output_names(model: Any) -> list[str] | None:
+    names = getattr(model, "output_names", None)
+    return None if not names else [str(n) for n in names]
+
+
+def feed_of(
+    model: Any, rows: Rows, batch: int, class_weight: Mapping[Any, float] | None = None
+) -> ArrayFeed:
+    """Check rows against the model and note the signature of their program.
+
+    Raises:
+        ValueError: for shapes that do not fit, NaN or infinity.
+    """
+    if class_weight is not None:
+        weights = class_weights(class_weight, rows.y)
+        if rows.weight is not None:
+            weights = weights * rows.weight.arrays[0].astype(np.float32)
+        rows.weight = Group([weights])
+    build_for(model, rows.x)
+    specs = input_specs(model, rows.x)
+    arrays = [fit_to_spec(a, s, model.name) for a, s in zip(rows.x.arrays, specs, strict=True)]
+    rows.x = Group(arrays, rows.x.keys, rows.x.single)
+    check_finite(rows.x, "x")
+    check_finite(rows.y, "y")
+    check_finite(rows.weight, "sample_weight")
+    y = rows.y.arrays if rows.y is not None else []
+    weight = rows.weight.arrays if rows.weight is not None else []
+    keys, single = _arrangement(model, rows.x)
+    signature = Signature(
+        x=tuple(specs),
+        y=tuple(Spec((None, *a.shape[1:]), target_dtype(a), f"y_{i + 1}") for i, a in enumerate(y)),
+        weight=tuple(
+            Spec((None, *a.shape[1:]), "float32", f"sample_weight_{i + 1}")
+            for i, a in enumerate(weight)
+        ),
+        keys=keys,
+        single=single,
+        y_keys=tuple(rows.y.keys) if rows.y is not None and rows.y.keys is not None else None,
+    )
+    sources = [(i, a, 1.0, 0.0) for i, a in enumerate((*arrays, *y, *weight))]
+    return ArrayFeed(signature, sources, rows, min(batch, rows.count))
+
+
+def make_feed(
+    model: Any,
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    batch: int,
+    *,
+    shuffle: bool = False,
+    class_weight: Mapping[Any, float] | None = None,
+) -> Feed:
+    """A feed of arrays, or of whatever yields batches.
+
+    Raises:
+        ValueError: if targets are given beside something that yields them itself.
+    """
+    names = input_names(model), output_names(model)
+    if is_in_memory(x):
+        rows = as_rows(x, y, sample_weight, input_names=names[0], output_names=names[1])
+        return feed_of(model, rows, batch, class_weight)
+    if y is not None or sample_weight is not None:
+        raise ValueError(
+            f"x is a {type(x).__name__} that yields batches: targets and weights must come in "
+            "them, not as y or sample_weight"
+        )
+    batches = Batches(x, names[0], names[1], shuffle)
+    return BatchFeed(batches, lambda rows: feed_of(model, rows, rows.count, class_weight))

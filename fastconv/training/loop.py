@@ -1,0 +1,101 @@
+"""Running pieces of data through a plan, with the callbacks around them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from fastconv.callbacks import CallbackList
+from fastconv.graph.tensor import Array
+from fastconv.training.feed import Piece
+
+INTERVAL = 0.05  # seconds between two looks at the progress
+
+RunPiece = Callable[[Piece, int, Any], int]  # piece, steps before it, tick -> steps done
+
+
+def run_pieces(
+    mode: str,
+    pieces: Iterable[Piece],
+    run: RunPiece,
+    callbacks: CallbackList,
+    logs: Callable[[], dict[str, Any]],
+    stopped: Callable[[], bool],
+) -> int:
+    """Run all pieces; returns the number of steps done.
+
+    Callbacks hear of every batch if one of them wants to, and of the progress now and then.
+    """
+    by_batch = callbacks.watches_batches(mode)
+    progress = callbacks.watches_progress(mode)
+    done = 0
+    last = time.perf_counter()
+
+    def tick(steps: int) -> bool:
+        if progress:
+            callbacks.call(f"{mode}_progress", done + steps, logs())
+        return not stopped()
+
+    for piece in pieces:
+        if by_batch:
+            callbacks.call(f"{mode}_batch_begin", done, {})
+        done += run(piece, done, tick)
+        if by_batch:
+            callbacks.call(f"{mode}_batch_end", done - 1, logs())
+        now = time.perf_counter()
+        if progress and now - last >= INTERVAL:
+            callbacks.call(f"{mode}_progress", done, logs())
+            last = now
+        if stopped():
+            break
+    return done
+
+
+def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int, tick: Any) -> int:
+    """Train on a piece; the optimizer counts the steps even when they are interrupted."""
+    first = int(optimizer.iterations)
+    steps = piece.steps
+    rows = len(piece.sources)
+    counter.data[...] = first
+    values = [
+        (rows, optimizer.rates(first, steps)),
+        (rows + 1, np.arange(first + 1, first + 1 + steps, dtype=np.int32)),
+    ]
+    try:
+        plan.run_epoch(
+            piece.sources,
+            piece.order,
+            piece.count,
+            piece.batch,
+            values,
+            seed=seed,
+            first_step=first,
+            tick=tick,
+            interval=INTERVAL,
+        )
+    finally:
+        done = int(counter.data) - first
+        optimizer.iterations.assign(first + done)
+    return done
+
+
+def plain_piece(
+    plan: Any, piece: Piece, outputs: list[Array] | None, seed: int, first_step: int, tick: Any
+) -> int:
+    """Evaluate, or predict into ``outputs``."""
+    done: int = plan.run_epoch(
+        piece.sources,
+        piece.order,
+        piece.count,
+        piece.batch,
+        [],
+        outputs=outputs,
+        seed=seed,
+        first_step=first_step,
+        tick=tick,
+        interval=INTERVAL,
+    )
+    return done
