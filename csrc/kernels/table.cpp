@@ -15,8 +15,10 @@ void fill(PointwiseKernels& k);
 void fill(PoolKernels& k);
 void fill(RandomKernels& k);
 void fill(ReduceKernels& k);
+void fill(ShapeKernels& k);
 void fill(SoftmaxKernels& k);
 void fill(NormalizationKernels& k);
+void fill(WinogradKernels& k);
 
 void fill(KernelTable& t) {
   t.isa = FC_STRING(FASTCONV_ISA);
@@ -29,8 +31,10 @@ void fill(KernelTable& t) {
   fill(t.pool);
   fill(t.random);
   fill(t.reduce);
+  fill(t.shape);
   fill(t.softmax);
   fill(t.normalization);
+  fill(t.winograd);
 }
 
 }  // namespace fastconv::FASTCONV_ISA

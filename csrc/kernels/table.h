@@ -9,7 +9,9 @@
 #include "kernels/pool.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/shape.h"
 #include "kernels/softmax.h"
+#include "kernels/winograd.h"
 
 namespace fastconv {
 
@@ -24,8 +26,10 @@ struct KernelTable {
   PoolKernels pool;
   RandomKernels random;
   ReduceKernels reduce;
+  ShapeKernels shape;
   SoftmaxKernels softmax;
   NormalizationKernels normalization;
+  WinogradKernels winograd;
 };
 
 }  // namespace fastconv

@@ -1,6 +1,5 @@
-// Pointwise work over whole tensors, and copies.
+// Pointwise work over whole tensors.
 #include <algorithm>
-#include <cstring>
 
 #include "ops/registry.h"
 #include "ops/tape.h"
@@ -60,53 +59,12 @@ class Pointwise final : public Op {
   std::vector<std::pair<int, int>> inplace_;
 };
 
-class Copy final : public Op {
- public:
-  explicit Copy(const OpSpec& spec) : output_(spec.outputs[0]) {
-    const TensorDesc& input = spec.inputs[0];
-    if (input.dtype != output_.dtype || input.max_size() != output_.max_size())
-      throw std::invalid_argument("copy: " + std::to_string(input.max_size()) + " elements of " +
-                                  std::string(name_of(input.dtype)) + " do not fill " +
-                                  std::to_string(output_.max_size()) + " of " +
-                                  std::string(name_of(output_.dtype)));
-  }
-
-  void run(const RunContext& ctx) const override {
-    constexpr std::int64_t kTaskBytes = 1 << 18;
-    const auto bytes = output_.size(ctx.batch) * static_cast<std::int64_t>(size_of(output_.dtype));
-    const auto* from = ctx.input<std::byte>(0);
-    auto* to = ctx.output<std::byte>(0);
-    if (from == to) return;
-    ctx.threads.parallel_for((bytes + kTaskBytes - 1) / kTaskBytes,
-                             static_cast<double>(bytes) * 0.05, [&](std::int64_t task, std::byte*) {
-                               const std::int64_t begin = task * kTaskBytes;
-                               std::memcpy(to + begin, from + begin,
-                                           std::min(kTaskBytes, bytes - begin));
-                             });
-  }
-  std::vector<std::pair<int, int>> inplace() const override { return {{0, 0}}; }
-
- private:
-  TensorDesc output_;
-};
-
-void expect(const OpSpec& spec, std::size_t inputs) {
-  if (spec.inputs.size() != inputs || spec.outputs.size() != 1)
-    throw std::invalid_argument(spec.name + ": expected " + std::to_string(inputs) +
-                                " input and 1 output, got " + std::to_string(spec.inputs.size()) +
-                                " and " + std::to_string(spec.outputs.size()));
-}
-
 }  // namespace
 
 void register_pointwise(Registry& r) {
   r.add("pointwise", [](const OpSpec& spec) -> std::unique_ptr<Op> {
     if (spec.outputs.empty()) throw std::invalid_argument("pointwise: no outputs");
     return std::make_unique<Pointwise>(spec);
-  });
-  r.add("copy", [](const OpSpec& spec) -> std::unique_ptr<Op> {
-    expect(spec, 1);
-    return std::make_unique<Copy>(spec);
   });
 }
 

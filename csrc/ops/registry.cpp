@@ -18,6 +18,8 @@ const Registry& registry() {
     register_pool(r);
     register_random(r);
     register_reduce(r);
+    register_shape(r);
+    register_indexing(r);
     register_softmax(r);
     return r;
   }();

@@ -14,6 +14,8 @@ void register_normalization(Registry& r);
 void register_pool(Registry& r);
 void register_random(Registry& r);
 void register_reduce(Registry& r);
+void register_shape(Registry& r);
+void register_indexing(Registry& r);
 void register_softmax(Registry& r);
 
 }  // namespace fastconv
