@@ -24,6 +24,11 @@ def _number(x: Array) -> Array:
     return result
 
 
+def _total(f: Callable[..., Any]) -> Callable[..., Any]:
+    """In the dtype of x: NumPy would widen int32."""
+    return lambda x, axis, keepdims: f(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+
+
 def _mean(x: Array, axis: tuple[int, ...], keepdims: bool) -> Any:
     n = math.prod(x.shape[a] for a in axis)
     return np.sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(max(1, n))
@@ -35,11 +40,11 @@ def _count(x: Array, *, axes: Sequence[int]) -> Any:
 
 
 EVAL: dict[str, Callable[..., Any]] = {
-    "sum": _reduce(np.sum, _number),
+    "sum": _reduce(_total(np.sum), _number),
     "mean": _reduce(_mean, as_float),
     "max": _reduce(np.max, lambda x: x),
     "min": _reduce(np.min, lambda x: x),
-    "prod": _reduce(np.prod, _number),
+    "prod": _reduce(_total(np.prod), _number),
     "argmax": lambda x, *, axis: np.argmax(x, axis=axis).astype(np.int32),
     "argmin": lambda x, *, axis: np.argmin(x, axis=axis).astype(np.int32),
     "count": _count,
