@@ -1,0 +1,335 @@
+#include "ops/winograd.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "dispatch/dispatch.h"
+#include "ops/fused.h"
+#include "runtime/arena.h"
+
+namespace fastconv {
+namespace {
+
+constexpr std::int64_t kTiles = 36;           // tiles of a block, about: V and M stay in L2
+constexpr std::int64_t kWidestRow = 96;       // tiles in one row of an image that still fit
+constexpr std::int64_t kGap = 16;             // floats between planes: not a power of two apart
+constexpr std::int64_t kChunks = 16;          // partial weight gradients at most ...
+constexpr std::size_t kChunkBytes = 1 << 20;  // ... while one of them is smaller than this
+constexpr std::int64_t kGroupTiles = 192;  // else: tiles transformed before all positions multiply
+constexpr double kNanosecondsPerFlop = 1.0 / 400;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+// F(2x2) where tiles of 4x4 would be mostly padding.
+const WinogradSet& set_for(std::int64_t out_height, std::int64_t out_width) {
+  const WinogradKernels& k = kernels().winograd;
+  return out_height <= 2 || out_width <= 2 ? k.f2 : k.f4;
+}
+
+std::size_t floats(std::int64_t count) {
+  return aligned(static_cast<std::size_t>(count) * sizeof(float));
+}
+
+// Sizes that the three directions share.
+struct Layout {
+  WinogradShape shape;
+  const WinogradSet* set;
+  std::int64_t in_blocks, out_blocks;  // channels, rounded up to whole vectors
+  std::int64_t block_rows;             // tile rows in a block
+
+  Layout() = default;
+  explicit Layout(const WinogradShape& s, std::int64_t tiles) : shape(s) {
+    set = &set_for(s.out_height, s.out_width);
+    shape.tiles_y = ceil_div(s.out_height, set->outputs);
+    shape.tiles_x = ceil_div(s.out_width, set->outputs);
+    const std::int64_t width = kernels().winograd.width;
+    in_blocks = ceil_div(s.channels, width) * width;
+    out_blocks = ceil_div(s.out_channels, width) * width;
+    block_rows = std::max<std::int64_t>(1, (tiles + shape.tiles_x / 2) / shape.tiles_x);
+  }
+  std::int64_t block_tiles() const { return block_rows * shape.tiles_x; }
+  std::int64_t tile_rows(std::int64_t images) const { return images * shape.tiles_y; }
+  std::int64_t in_plane(std::int64_t tiles) const { return tiles * in_blocks + kGap; }
+  std::int64_t out_plane(std::int64_t tiles) const { return tiles * out_blocks + kGap; }
+};
+
+WinogradShape forward_shape(const Convolution& c) {
+  return {c.height, c.width, c.channels, c.out_height, c.out_width, c.out_channels, c.top,
+          c.left,   0,       0};
+}
+
+// dX is the convolution of dY with the flipped weights, padded by what the forward one left out.
+WinogradShape backward_shape(const Convolution& c) {
+  return {c.out_height, c.out_width, c.out_channels, c.height, c.width,
+          c.channels,   2 - c.top,   2 - c.left,     0,        0};
+}
+
+// y = conv(x, w) with an epilogue, and dX = conv(dY, flipped w) with one.
+class WinogradConvolution final : public Op {
+ public:
+  WinogradConvolution(const OpSpec& spec, const Convolution& c, bool input_grad)
+      : c_(c),
+        input_grad_(input_grad),
+        layout_(input_grad ? backward_shape(c) : forward_shape(c), kTiles) {
+    bias_ = spec.attrs.integer("bias", 0) != 0;
+    pool_ = spec.attrs.has("pool");
+    TensorDesc result = spec.outputs[0];
+    if (pool_) result.shape = {c.images, c.out_height, c.out_width, c.out_channels};
+    epilogue_ = FusedEpilogue(spec, bias_ ? 3 : 2, result);
+    u_plane_ = layout_.shape.channels * layout_.out_blocks + kGap;
+  }
+
+  void run(const RunContext& ctx) const override {
+    const WinogradKernels& k = kernels().winograd;
+    const WinogradSet& set = *layout_.set;
+    const WinogradShape& s = layout_.shape;
+    const std::int64_t images = c_.images_in(ctx.batch);
+    const double work = c_.flops(ctx.batch) * kNanosecondsPerFlop;
+    float* u = reinterpret_cast<float*>(ctx.scratch);
+    const float* w = ctx.input(1);
+    const double u_work = static_cast<double>(set.positions * u_plane_) * 0.15;
+    if (images == 0) return;
+    if (input_grad_) {
+      const std::int64_t blocks = ceil_div(c_.channels, k.width);
+      ctx.threads.parallel_for(blocks, u_work, [&](std::int64_t block, std::byte*) {
+        set.weights_transposed(w, c_.channels, c_.out_channels, block, block + 1, u, u_plane_);
+      });
+    } else {
+      const std::int64_t share = 4;
+      ctx.threads.parallel_for(
+          ceil_div(c_.channels, share), u_work, [&](std::int64_t task, std::byte*) {
+            set.weights(w, c_.channels, c_.out_channels, task * share,
+                        std::min(c_.channels, (task + 1) * share), u, u_plane_);
+          });
+    }
+
+    WinogradStore store{};
+    store.y = ctx.output(0);
+    store.bias = bias_ ? ctx.input(2) : nullptr;
+    store.floor = epilogue_.relu ? 0.0f : -std::numeric_limits<float>::infinity();
+    store.mask = epilogue_.mask_of(ctx);
+    store.index = pool_ ? ctx.output<std::uint8_t>(1) : nullptr;
+    const float* x = ctx.input(0);
+    const std::int64_t tile_rows = layout_.tile_rows(images);
+    // Results do not depend on the cut, so a small batch may use smaller blocks.
+    const std::int64_t rows =
+        std::clamp<std::int64_t>(ceil_div(tile_rows, 8), 1, layout_.block_rows);
+    ctx.threads.parallel_for(
+        ceil_div(tile_rows, rows), work, [&](std::int64_t block, std::byte* workspace) {
+          const std::int64_t first = block * rows, count = std::min(rows, tile_rows - first);
+          const std::int64_t tiles = layout_.block_tiles();
+          float* v_data = reinterpret_cast<float*>(workspace);
+          const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
+          const WinogradTiles m{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
+          set.input(s, x, first, count, v);
+          k.multiply(v, u, u_plane_, m, 0, set.positions, count * s.tiles_x, s.channels,
+                     s.out_channels);
+          set.output(s, m, first, count, store);
+          if (!epilogue_.tape.empty()) finish(ctx, store.y, first, count);
+        });
+  }
+
+  std::size_t scratch_bytes() const override { return floats(layout_.set->positions * u_plane_); }
+  std::size_t thread_scratch_bytes() const override {
+    const std::int64_t tiles = layout_.block_tiles();
+    return floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
+  }
+  double flops(std::int64_t batch) const override { return c_.flops(batch); }
+  std::string algorithm() const override {
+    return layout_.set->outputs == 4 ? "winograd F4" : "winograd F2";
+  }
+
+ private:
+  // The rest of the epilogue on the pixel rows of these tile rows.
+  void finish(const RunContext& ctx, float* y, std::int64_t first, std::int64_t count) const {
+    const WinogradShape& s = layout_.shape;
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const std::int64_t image = r / s.tiles_y, top = r % s.tiles_y * layout_.set->outputs;
+      const std::int64_t rows = std::min<std::int64_t>(layout_.set->outputs, s.out_height - top);
+      epilogue_.run(ctx, y, s.out_channels, (image * s.out_height + top) * s.out_width,
+                    rows * s.out_width, 0, s.out_channels);
+    }
+  }
+
+  Convolution c_;
+  bool input_grad_, bias_ = false, pool_ = false;
+  Layout layout_;
+  FusedEpilogue epilogue_;
+  std::int64_t u_plane_ = 0;
+};
+
+// dW, and with bias=1 the bias gradient.
+class WinogradWeightGradient final : public Op {
+ public:
+  WinogradWeightGradient(const OpSpec& spec, const Convolution& c) : c_(c) {
+    bias_ = spec.attrs.integer("bias", 0) != 0;
+    layout_ = Layout(forward_shape(c), kTiles);
+    du_plane_ = layout_.in_blocks * layout_.out_blocks + kGap;
+    const std::size_t bytes = floats(layout_.set->positions * du_plane_);
+    by_position_ = bytes > kChunkBytes;
+    if (by_position_)
+      group_rows_ = std::max<std::int64_t>(
+          1, (kGroupTiles + layout_.shape.tiles_x / 2) / layout_.shape.tiles_x);
+  }
+
+  void run(const RunContext& ctx) const override {
+    const std::int64_t images = c_.images_in(ctx.batch);
+    float* du = reinterpret_cast<float*>(ctx.scratch);
+    const std::int64_t parts =
+        by_position_ ? sum_by_position(ctx, images, du) : sum_by_chunks(ctx, images, du);
+    const WinogradSet& set = *layout_.set;
+    const std::int64_t share = 4;
+    ctx.threads.parallel_for(
+        ceil_div(c_.channels, share), static_cast<double>(set.positions * du_plane_ * parts) * 0.15,
+        [&](std::int64_t task, std::byte*) {
+          set.weights_gradient(du, du_plane_, parts, part_floats(), c_.channels, c_.out_channels,
+                               task * share, std::min(c_.channels, (task + 1) * share),
+                               ctx.output(0));
+        });
+    if (bias_) add_bias(ctx, du, parts);
+  }
+
+  std::size_t scratch_bytes() const override {
+    const std::int64_t parts = by_position_ ? 1 : kChunks;
+    std::size_t bytes = floats(parts * part_floats());
+    if (by_position_) {
+      const std::int64_t tiles = group_rows_ * layout_.shape.tiles_x;
+      bytes +=
+          floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
+      bytes += floats(group_rows_ * layout_.out_blocks);
+    }
+    return bytes;
+  }
+  std::size_t thread_scratch_bytes() const override {
+    if (by_position_) return 0;
+    const std::int64_t tiles = layout_.block_tiles();
+    return floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
+  }
+  double flops(std::int64_t batch) const override { return c_.flops(batch); }
+  std::string algorithm() const override {
+    return layout_.set->outputs == 4 ? "winograd F4" : "winograd F2";
+  }
+
+ private:
+  // A part is one dU and the bias sums behind it.
+  std::int64_t part_floats() const {
+    return layout_.set->positions * du_plane_ + layout_.out_blocks;
+  }
+  float* bias_sums(float* du, std::int64_t part) const {
+    return du + part * part_floats() + layout_.set->positions * du_plane_;
+  }
+
+  // Few channels: each chunk of tile rows has a dU of its own.
+  std::int64_t sum_by_chunks(const RunContext& ctx, std::int64_t images, float* du) const {
+    const WinogradKernels& k = kernels().winograd;
+    const WinogradSet& set = *layout_.set;
+    const WinogradShape& s = layout_.shape;
+    const std::int64_t tile_rows = layout_.tile_rows(images);
+    const std::int64_t blocks = ceil_div(tile_rows, layout_.block_rows);
+    const std::int64_t chunks = std::clamp<std::int64_t>(blocks, 1, kChunks);
+    ctx.threads.parallel_for(
+        chunks, c_.flops(ctx.batch) * kNanosecondsPerFlop,
+        [&](std::int64_t chunk, std::byte* workspace) {
+          const std::int64_t tiles = layout_.block_tiles();
+          float* v_data = reinterpret_cast<float*>(workspace);
+          const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
+          const WinogradTiles z{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
+          float* part = du + chunk * part_floats();
+          float* bias = bias_ ? bias_sums(du, chunk) : nullptr;
+          std::fill_n(bias_sums(du, chunk), layout_.out_blocks, 0.0f);
+          if (blocks == 0) std::fill_n(part, set.positions * du_plane_, 0.0f);
+          const std::int64_t begin = blocks * chunk / chunks, end = blocks * (chunk + 1) / chunks;
+          for (std::int64_t block = begin; block < end; ++block) {
+            const std::int64_t first = block * layout_.block_rows;
+            const std::int64_t count = std::min(layout_.block_rows, tile_rows - first);
+            set.input(s, ctx.input(0), first, count, v);
+            set.gradient(s, ctx.input(1), first, count, z, bias);
+            k.accumulate(v, z, 0, set.positions, count * s.tiles_x, s.channels, s.out_channels,
+                         part, du_plane_, block > begin);
+          }
+        });
+    return chunks;
+  }
+
+  // Many channels: groups of tile rows are transformed, then every position adds to the one dU.
+  std::int64_t sum_by_position(const RunContext& ctx, std::int64_t images, float* du) const {
+    const WinogradKernels& k = kernels().winograd;
+    const WinogradSet& set = *layout_.set;
+    const WinogradShape& s = layout_.shape;
+    const std::int64_t tiles = group_rows_ * s.tiles_x, tile_rows = layout_.tile_rows(images);
+    float* v_data = du + static_cast<std::int64_t>(floats(part_floats()) / sizeof(float));
+    const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
+    const WinogradTiles z{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
+    float* row_bias = z.data + set.positions * z.plane;
+    float* bias = bias_sums(du, 0);
+    std::fill_n(bias, layout_.out_blocks, 0.0f);
+    if (tile_rows == 0) std::fill_n(du, set.positions * du_plane_, 0.0f);
+    for (std::int64_t first = 0; first < tile_rows; first += group_rows_) {
+      const std::int64_t count = std::min(group_rows_, tile_rows - first);
+      const double share = c_.flops(ctx.batch) * kNanosecondsPerFlop * static_cast<double>(count) /
+                           static_cast<double>(tile_rows);
+      ctx.threads.parallel_for(count, share, [&](std::int64_t row, std::byte*) {
+        const std::int64_t at = row * s.tiles_x * k.width;
+        set.input(s, ctx.input(0), first + row, 1, {v.data + at, v.plane, v.tiles});
+        float* sums = row_bias + row * layout_.out_blocks;
+        std::fill_n(sums, layout_.out_blocks, 0.0f);
+        set.gradient(s, ctx.input(1), first + row, 1, {z.data + at, z.plane, z.tiles},
+                     bias_ ? sums : nullptr);
+      });
+      ctx.threads.parallel_for(set.positions, share, [&](std::int64_t p, std::byte*) {
+        k.accumulate(v, z, p, p + 1, count * s.tiles_x, s.channels, s.out_channels, du, du_plane_,
+                     first > 0);
+      });
+      if (bias_)
+        for (std::int64_t row = 0; row < count; ++row)
+          for (std::int64_t i = 0; i < layout_.out_blocks; ++i)
+            bias[i] += row_bias[row * layout_.out_blocks + i];
+    }
+    return 1;
+  }
+
+  void add_bias(const RunContext& ctx, float* du, std::int64_t parts) const {
+    float* db = ctx.output(1);
+    for (std::int64_t i = 0; i < c_.out_channels; ++i) {
+      float sum = 0;
+      for (std::int64_t part = 0; part < parts; ++part) sum += bias_sums(du, part)[i];
+      db[i] = sum;
+    }
+  }
+
+  Convolution c_;
+  Layout layout_;
+  bool bias_ = false, by_position_ = false;
+  std::int64_t du_plane_ = 0, group_rows_ = 0;
+};
+
+}  // namespace
+
+bool winograd_can(const Convolution& c, const OpSpec& spec) {
+  if (c.kernel_y != 3 || c.kernel_x != 3 || c.stride_y != 1 || c.stride_x != 1 ||
+      c.dilation_y != 1 || c.dilation_x != 1 || c.groups != 1)
+    return false;
+  if (std::max({c.top, c.bottom, c.left, c.right}) > 2) return false;
+  if (std::max(c.width, c.out_width) > 4 * kWidestRow) return false;
+  if (!spec.attrs.has("pool")) return true;
+  TensorDesc result = spec.outputs[0];
+  result.shape = {c.images, c.out_height, c.out_width, c.out_channels};
+  const FusedEpilogue epilogue(spec, spec.attrs.integer("bias", 0) != 0 ? 3 : 2, result);
+  return epilogue.tape.empty() && epilogue.mask < 0;
+}
+
+bool winograd_wins(const Convolution& c) {
+  return c.channels >= 16 && c.out_channels >= 16 && c.out_height > 2 && c.out_width > 2;
+}
+
+std::unique_ptr<Op> winograd_conv2d(const OpSpec& spec) {
+  return std::make_unique<WinogradConvolution>(spec, Convolution::forward(spec), false);
+}
+std::unique_ptr<Op> winograd_conv2d_input_grad(const OpSpec& spec) {
+  return std::make_unique<WinogradConvolution>(spec, Convolution::input_grad(spec), true);
+}
+std::unique_ptr<Op> winograd_conv2d_weight_grad(const OpSpec& spec) {
+  return std::make_unique<WinogradWeightGradient>(spec, Convolution::weight_grad(spec));
+}
+
+}  // namespace fastconv
