@@ -1,12 +1,14 @@
-"""A primitive as a layer: what arithmetic on the tensors of a functional model becomes."""
+"""Operations as layers: what arithmetic on the tensors of a functional model becomes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fastconv import random
+from fastconv import ops, random
 from fastconv.graph.primitive import PRIMITIVES, bind
 from fastconv.layers.layer import Layer
+from fastconv.layers.naming import unique_name
+from fastconv.saving.registry import to_snake_case
 
 
 class OpLayer(Layer):
@@ -18,22 +20,61 @@ class OpLayer(Layer):
     """
 
     def __init__(self, op: str, attributes: dict[str, Any], **kwargs: Any) -> None:
-        if op not in PRIMITIVES:
-            raise ValueError(f"unknown operation {op!r}")
         if kwargs.get("name") is None:
-            from fastconv.layers.naming import unique_name
-
             kwargs["name"] = unique_name(op)
         super().__init__(**kwargs)
         self.op = op
-        self.built = True
         self.attributes = dict(attributes)
+        self.built = True
+        self._check()
+
+    def _check(self) -> None:
+        if self.op not in PRIMITIVES:
+            raise ValueError(f"unknown operation {self.op!r}")
 
     def call(self, *inputs: Any) -> Any:
         attributes = self.attributes
-        if PRIMITIVES[self.op].stateful and "stream" in attributes:
+        if "stream" in attributes:
             attributes = {**attributes, "stream": random.stream()}
         return bind(self.op, *inputs, **attributes)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "op": self.op, "attributes": self.attributes}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None
+
+
+class FunctionOp(OpLayer):
+    """Applies a function of ``fastconv.ops`` that a Keras file names by its operation class.
+
+    Args:
+        module: Keras's module of the class.
+        class_name: such as ``"Mean"``, which stands for ``ops.mean``.
+        options: keyword arguments of the function.
+    """
+
+    def __init__(
+        self, module: str, class_name: str, options: dict[str, Any], **kwargs: Any
+    ) -> None:
+        self.module = module
+        self.class_name = class_name
+        super().__init__(to_snake_case(class_name), options, **kwargs)
+
+    def _check(self) -> None:
+        if self.op != "get_item" and self.op not in ops.__all__:
+            raise ValueError(f"unknown operation {self.class_name!r}")
+
+    def call(self, *inputs: Any) -> Any:
+        if self.op == "get_item":
+            x, key = inputs
+            return x[tuple(key) if isinstance(key, list) else key]
+        return getattr(ops, self.op)(*inputs, **self.attributes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **Layer.get_config(self),
+            "module": self.module,
+            "class_name": self.class_name,
+            "options": self.attributes,
+        }
