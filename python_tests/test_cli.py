@@ -1,0 +1,219 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv.cli import main
+from fastconv.cli.recipes import Recipe, recipe
+from fastconv.datasets import digits
+from fastconv.utils import plots
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test runs in its own folder, with empty caches and no network."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASTCONV_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("FASTCONV_DATA", raising=False)
+
+    def refuse(url: str, timeout: float) -> None:
+        raise OSError("no network here")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"COLUMNS": "100", "PYTHONWARNINGS": "error"}
+    return subprocess.run(
+        [sys.executable, "-m", "fastconv", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What ``fastconv train`` with a few epochs left behind."""
+    folder = tmp_path_factory.mktemp("trained")
+    assert main(["train", "--epochs", "4", "--verbose", "0", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_plain_train_learns_digits() -> None:
+    done = command("train")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert "Epoch 1/" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "\r" not in done.stdout
+    folder = Path("fastconv-digits-cnn")
+    record = json.loads((folder / "history.json").read_text())
+    assert record["history"]["val_accuracy"][-1] > 0.97
+    names = {p.name for p in folder.iterdir()}
+    pictures = {"curves.png", "confusion.png"} if plots.available() else set()
+    assert names == {"model.keras", "history.json"} | pictures
+
+
+def test_train_writes_its_model_and_history(trained: Path) -> None:
+    record = json.loads((trained / "history.json").read_text())
+    assert record["dataset"] == "digits"
+    assert record["classes"] == list("0123456789")
+    assert {len(v) for v in record["history"].values()} == {4}
+    model = fastconv.models.load_model(trained / "model.keras")
+    (_, _), (x, y) = digits.load_data()
+    p = model.predict(x[..., None] / np.float32(16), verbose=0)
+    assert (p.argmax(axis=1) == y).mean() == pytest.approx(record["history"]["val_accuracy"][-1])
+
+
+def test_the_seed_decides_everything(trained: Path, tmp_path: Path) -> None:
+    for threads, out in (("1", "a"), ("2", "b")):
+        arguments = ["--epochs", "4", "--verbose", "0", "--threads", threads, "--out", out]
+        assert main(["train", *arguments]) == 0
+    histories = [
+        json.loads((folder / "history.json").read_text())["history"]
+        for folder in (trained, tmp_path / "a", tmp_path / "b")
+    ]
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_evaluate_tells_the_accuracy(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(trained / "model.keras"), "--dataset", "digits"]) == 0
+    record = json.loads((trained / "history.json").read_text())
+    assert f"{record['history']['val_accuracy'][-1]:.2%}" in capsys.readouterr().out
+
+
+def test_predict_reads_images(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = pytest.importorskip("PIL.Image")
+    (_, _), (x, y) = digits.load_data()
+    model = fastconv.models.load_model(trained / "model.keras")
+    sure = model.predict(x[..., None] / np.float32(16), verbose=0)[np.arange(len(y)), y].argmax()
+    pixels = (x[sure] * 15.9).astype(np.uint8)
+    image.fromarray(pixels).save("light.png")
+    image.fromarray(255 - pixels).convert("RGB").save("dark.png")
+    model_path = str(trained / "model.keras")
+    assert main(["predict", model_path, "light.png", "--top", "1"]) == 0
+    plain = capsys.readouterr().out
+    assert main(["predict", model_path, "dark.png", "--top", "1", "--invert"]) == 0
+    inverted = capsys.readouterr().out
+    for text in (plain, inverted):
+        row = next(line for line in text.splitlines() if ".png" in line)
+        assert row.split()[3] == str(y[sure])
+
+
+def test_info_tells_machine_and_data() -> None:
+    done = command("info", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    for text in (fastconv.__version__, fastconv._core.isa(), "GFLOP/s", "digits (in the package)"):
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["train", "--dataset", "imagenet"], "invalid choice: 'imagenet'"),
+        (["train", "--epochs", "0"], "argument --epochs: must be a positive integer, got 0"),
+        (["train", "--epochs", "many"], "invalid integer value: 'many'"),
+        (["train", "--lr", "-1"], "argument --lr: must be a positive number, got -1"),
+        (["train", "--seed", "-1"], "argument --seed: must be in [0, 2**32), got -1"),
+        (["train", "--frobnicate"], "unrecognized arguments: --frobnicate"),
+        (["train", "--model", "lenet5"], "lenet5 needs images of at least 12x12, got 8x8"),
+        (["train", "--dataset", "mnist"], "the data set 'mnist' was not found"),
+        (["evaluate", "missing.keras", "--dataset", "digits"], "missing.keras"),
+        (["predict", "missing.keras", "a.png"], "missing.keras"),
+        (["train", "--out", "file/folder"], "file"),
+    ],
+)
+def test_mistakes_are_told_without_a_traceback(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    try:
+        status = main(arguments)
+    except SystemExit as error:  # from argparse
+        status = int(error.code or 0)
+    assert status == 2
+    caught = capsys.readouterr()
+    assert message in caught.err
+    assert "Traceback" not in caught.err
+
+
+def test_files_that_do_not_fit_are_told(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = str(trained / "model.keras")
+    Path("no.png").write_text("no image")
+    Path("no.keras").write_text("no model")
+    for arguments, message in [
+        (["predict", model, "no.png"], "no.png is not an image"),
+        (["predict", model, "gone.png"], "gone.png"),
+        (["predict", "no.keras", "no.png"], "no.keras"),
+    ]:
+        assert main(arguments) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_without_matplotlib_a_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plots, "available", lambda: False)
+    assert main(["train", "--epochs", "1", "--verbose", "0", "--out", str(tmp_path / "out")]) == 0
+    assert "No pictures: they need matplotlib" in capsys.readouterr().out
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"model.keras", "history.json"}
+
+
+def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["train", "--help"], ["predict", "--help"], ["info", "--help"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0
+        text = capsys.readouterr().out
+        assert "usage: fastconv" in text
+        assert "None" not in text
+
+
+def test_recipes_take_what_is_asked_for() -> None:
+    assert recipe("mnist", "cnn") == Recipe("adadelta", 1.0, 128, 5)
+    changed = recipe("cifar10", "resnet20", optimizer="adam", batch_size=32, epochs=1)
+    assert changed == Recipe("adam", 1e-3, 32, 1)
+    assert recipe("cifar10", "cnn", learning_rate=0.1).learning_rate == 0.1
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "parameters"),
+    [
+        ("cnn", (32, 32, 3), 1_250_858),
+        ("cnn", (28, 28, 1), 600_810),
+        ("mlp", (28, 28, 1), 669_706),
+        ("lenet5", (28, 28, 1), 61_706),
+        ("resnet20", (32, 32, 3), 275_194),
+        ("vgg", (32, 32, 3), 2_201_674),
+    ],
+)
+def test_nets_have_the_parameters_of_their_papers(
+    build: str, shape: tuple[int, ...], parameters: int
+) -> None:
+    model = getattr(fastconv.applications, build)(shape)
+    assert model.count_params() == parameters
+    assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("build", ["cnn", "mlp", "lenet5", "resnet20", "vgg"])
+def test_nets_refuse_what_is_no_image(build: str) -> None:
+    net = getattr(fastconv.applications, build)
+    with pytest.raises(ValueError, match=rf"{build}: input_shape must be"):
+        net((28, 28))
+    with pytest.raises(ValueError, match=rf"{build}: classes must be at least 2, got 1"):
+        net((32, 32, 3), classes=1)

@@ -1,0 +1,84 @@
+"""The examples end where they should, and draw what they promise."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from fastconv.datasets import mnist, pima, store
+from fastconv.utils import plots
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def drawn(folder: Path, *names: str) -> bool:
+    return not plots.available() or all((folder / n).stat().st_size > 5000 for n in names)
+
+
+def test_every_example_is_tested() -> None:
+    tested = Path(__file__).read_text()
+    for path in EXAMPLES.glob("*.py"):
+        assert f'example("{path.stem}")' in tested
+
+
+def test_logic_gates(tmp_path: Path) -> None:
+    answers = example("logic_gates").main(["--epochs", "150", "--out", str(tmp_path)])
+    assert answers == {
+        "AND": [0, 0, 0, 1],
+        "OR": [0, 1, 1, 1],
+        "NAND": [1, 1, 1, 0],
+        "NOR": [1, 0, 0, 0],
+        "XOR": [0, 1, 1, 0],
+    }
+    assert drawn(tmp_path, "logic_gates.png")
+
+
+def test_gradient_descent(tmp_path: Path) -> None:
+    distances = example("gradient_descent").main(["--epochs", "20", "--out", str(tmp_path)])
+    assert distances["mini-batch (16)"] < 0.1
+    assert distances["stochastic"] < 0.2
+    assert distances["gradient descent"] > distances["mini-batch (16)"]
+    assert drawn(tmp_path, "gradient_descent.png")
+
+
+def test_backward_by_hand() -> None:
+    assert example("backward_by_hand").main() < 1e-6
+
+
+def test_roc_of_the_diabetes_example() -> None:
+    module = example("pima_diabetes")
+    truth, score = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
+    false_rate, true_rate = module.roc(truth, score)
+    np.testing.assert_allclose(false_rate, [0, 0, 0.5, 0.5, 1])
+    np.testing.assert_allclose(true_rate, [0, 0.5, 0.5, 1, 1])
+    assert module.area(false_rate, true_rate) == pytest.approx(0.75)
+    tied = module.roc(truth, np.full(4, 0.5))
+    assert module.area(*tied) == pytest.approx(0.5)
+
+
+@pytest.mark.skipif(not store.is_present(pima.LAYOUTS), reason="needs pima/diabetes.csv")
+def test_pima_diabetes(tmp_path: Path) -> None:
+    accuracy, auc = example("pima_diabetes").main(["--epochs", "60", "--out", str(tmp_path)])
+    assert accuracy > 0.7
+    assert auc > 0.78
+    assert drawn(tmp_path, "pima_curves.png", "pima_roc.png")
+
+
+@pytest.mark.skipif(not store.is_present(mnist.LAYOUTS), reason="needs the MNIST files")
+def test_lenet5_mnist(tmp_path: Path) -> None:
+    arguments = ["--epochs", "1", "--rows", "12000", "--out", str(tmp_path)]
+    assert example("lenet5_mnist").main(arguments) > 0.93
+    assert drawn(tmp_path, "lenet5_curves.png", "lenet5_mistakes.png")
