@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ _MOVES = frozenset(
     {"reshape", "transpose", "concatenate", "slice", "pad", "broadcast_to", "take", "scatter_add"}
     | {"one_hot", "flip", "identity", "stop_gradient", "cast", "count"}
 )
-_LOWERING = find_spec("fastconv.graph.lower") is not None
 Key = tuple[tuple[tuple[int, ...], str], ...]
 
 
@@ -31,7 +29,7 @@ def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     specs = op.shape_rule(*(Tensor(a.shape, str(a.dtype)) for a in arrays), **attrs)
     listed = specs if isinstance(specs, list) else [specs]
     state = _random_state() if op.stateful else {}
-    if _LOWERING and _is_native(op, arrays, listed):
+    if _is_native(op, arrays, listed):
         results = _run_plan(op, arrays, attrs, state)
     else:
         value = reference.EVAL[op.name](*arrays, **attrs, **state)
