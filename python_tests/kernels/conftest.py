@@ -49,7 +49,9 @@ def _run_op(
         _core.set_num_threads(threads)
         for result, again in zip(results, run(other_batch), strict=True):
             np.testing.assert_array_equal(
-                result.view(np.uint8), again.view(np.uint8), err_msg=f"{threads} threads"
+                result.ravel().view(np.uint8),
+                again.ravel().view(np.uint8),
+                err_msg=f"{threads} threads",
             )
     return results
 
