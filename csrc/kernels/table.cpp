@@ -18,6 +18,7 @@ void fill(ReduceKernels& k);
 void fill(ShapeKernels& k);
 void fill(SoftmaxKernels& k);
 void fill(NormalizationKernels& k);
+void fill(UpdateKernels& k);
 void fill(WinogradKernels& k);
 
 void fill(KernelTable& t) {
@@ -34,6 +35,7 @@ void fill(KernelTable& t) {
   fill(t.shape);
   fill(t.softmax);
   fill(t.normalization);
+  fill(t.update);
   fill(t.winograd);
 }
 

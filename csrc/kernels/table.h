@@ -4,6 +4,7 @@
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/normalization.h"
+#include "kernels/optimizer.h"
 #include "kernels/peak.h"
 #include "kernels/pointwise.h"
 #include "kernels/pool.h"
@@ -29,6 +30,7 @@ struct KernelTable {
   ShapeKernels shape;
   SoftmaxKernels softmax;
   NormalizationKernels normalization;
+  UpdateKernels update;
   WinogradKernels winograd;
 };
 

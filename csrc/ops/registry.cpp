@@ -15,6 +15,7 @@ const Registry& registry() {
     register_matmul(r);
     register_pointwise(r);
     register_normalization(r);
+    register_optimizer(r);
     register_pool(r);
     register_random(r);
     register_reduce(r);

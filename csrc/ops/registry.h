@@ -11,6 +11,7 @@ void register_im2col(Registry& r);
 void register_matmul(Registry& r);
 void register_pointwise(Registry& r);
 void register_normalization(Registry& r);
+void register_optimizer(Registry& r);
 void register_pool(Registry& r);
 void register_random(Registry& r);
 void register_reduce(Registry& r);
