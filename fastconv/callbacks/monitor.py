@@ -246,7 +246,8 @@ class ModelCheckpoint(Monitor):
         super().__init__(monitor, mode)
         if save_freq != "epoch" and not (isinstance(save_freq, int) and save_freq > 0):
             raise ValueError(
-                f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}"
+                "ModelCheckpoint: save_freq must be 'epoch' or a number of batches, "
+                f"got {save_freq!r}"
             )
         self.filepath = str(filepath)
         self.verbose = verbose

@@ -7,7 +7,7 @@ import inspect
 import math
 from collections.abc import Callable as Function
 from pathlib import Path
-from typing import Any, TextIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class CSVLogger(Callback):
         self.filename = Path(filename)
         self.separator = separator
         self.append = append
-        self._file: TextIO | None = None
+        self._file: IO[str] | None = None
         self._writer: Any = None
         self._keys: list[str] = []
 

@@ -105,7 +105,7 @@ class Loss:
         self.reduction = reduction
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each example, of shape ``y_pred.shape[:-1]`` for the losses of this package."""
+        """The loss of each example: shape ``y_pred.shape[:-1]`` for the losses of this package."""
         raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred)")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:

@@ -35,7 +35,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
-    """``mean((log(y_true + 1) - log(y_pred + 1))^2)``, both at least epsilon, over the last axis."""
+    """``mean((log(y_true + 1) - log(y_pred + 1))^2)`` over the last axis; both at least epsilon."""
     y_true, y_pred = pair(y_true, y_pred, "mean_squared_logarithmic_error")
     log_pred = ops.log(ops.maximum(y_pred, config.epsilon()) + 1.0)
     log_true = ops.log(ops.maximum(y_true, config.epsilon()) + 1.0)

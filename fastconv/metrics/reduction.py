@@ -84,12 +84,14 @@ class MeanMetricWrapper(Mean):
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        label = name or getattr(fn, "__name__", None) or getattr(fn, "name", "mean")
+        label = str(name or getattr(fn, "__name__", None) or getattr(fn, "name", "mean"))
         super().__init__(label, dtype)
         self._fn = fn
         self._options = options
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         super().update_state(
             self._fn(operand(y_true), operand(y_pred), **self._options), sample_weight
         )

@@ -138,7 +138,7 @@ class Optimizer:
 
     @property
     def learning_rate(self) -> Any:
-        """The rate as a variable (assign to it to change it), or the current value of a schedule."""
+        """The rate: a variable, which can be assigned to, or the current value of a schedule."""
         if self._fed is not None:
             return self._fed[0]
         if isinstance(self._learning_rate, Variable):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -137,7 +138,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 "PiecewiseConstantDecay: boundaries must be one fewer than values, got "
                 f"{len(boundaries)} boundaries and {len(values)} values"
             )
-        if any(b <= a for a, b in zip(boundaries, boundaries[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(boundaries)):
             raise ValueError(f"PiecewiseConstantDecay: boundaries must increase, got {boundaries}")
         self.boundaries = list(boundaries)
         self.values = list(values)
@@ -152,7 +153,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 class PolynomialDecay(LearningRateSchedule):
-    """``(initial - end) * (1 - step / decay_steps) ** power + end``, constant after ``decay_steps``.
+    """``(initial - end) * (1 - step / decay_steps) ** power + end``, then constant.
 
     With ``cycle`` the decay starts over instead, each time stretched to the next multiple of
     ``decay_steps``.

@@ -59,13 +59,11 @@ class Compiled:
         for identifier in _leaves(self.loss):
             if not _is_one_of(identifier, _LOSS_BY_SHAPE):
                 losses.get(identifier)
-        for label, given in (
-            ("metrics", self.metrics),
-            ("weighted_metrics", self.weighted_metrics),
-        ):
-            if given is not None and not isinstance(given, (list, tuple, Mapping)):
-                if not isinstance(given, (str, Metric)) and not callable(given):
-                    raise TypeError(f"{label} must be a list or a dictionary, got {given!r}")
+        given_metrics = {"metrics": self.metrics, "weighted_metrics": self.weighted_metrics}
+        for label, given in given_metrics.items():
+            known = (type(None), list, tuple, Mapping, str, Metric)
+            if not isinstance(given, known) and not callable(given):
+                raise TypeError(f"{label} must be a list or a dictionary, got {given!r}")
             for identifier in _leaves(given):
                 if not _is_one_of(identifier, _BY_SHAPE):
                     metrics.get(identifier)
@@ -297,12 +295,11 @@ def _metric_of(identifier: Any, y_true: Tensor | None, y_pred: Tensor, output: s
         if _is_sparse(y_true, y_pred):
             return metrics.SparseCategoricalAccuracy(name=identifier)
         return metrics.CategoricalAccuracy(name=identifier)
-    found = metrics.get(identifier)
-    if not isinstance(found, Metric):
-        found = MeanMetricWrapper(found)
+    found: Any = metrics.get(identifier)
+    metric = found if isinstance(found, Metric) else MeanMetricWrapper(found)
     if isinstance(identifier, str):
-        found.name = identifier
-    return found
+        metric.name = identifier
+    return metric
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -272,15 +272,14 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
     Raises:
         ValueError: for a tuple of another length.
     """
-    if isinstance(data, list):
-        data = tuple(data)
-    if not isinstance(data, tuple):
+    if not isinstance(data, (tuple, list)):
         return data, None, None
     if not 1 <= len(data) <= 3:
         raise ValueError(
             f"data must be (x,), (x, y) or (x, y, sample_weight), got {len(data)} values"
         )
-    return data + (None,) * (3 - len(data))  # type: ignore[return-value]
+    x, y, weight = [*data, None, None][:3]
+    return x, y, weight
 
 
 def is_in_memory(x: Any) -> bool:

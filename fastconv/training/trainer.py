@@ -230,8 +230,10 @@ class Trainer:
             targets = by_output(compiled, signature.y_keys, rows.y.arrays, "y")
             check_labels(compiled, targets, step.output_shapes)
 
-    def _feed(self, mode: str, *data: Any, batch: int, **options: Any) -> Feed:
-        feed = make_feed(self, *data, batch, **options)
+    def _feed(
+        self, mode: str, x: Any, y: Any, sample_weight: Any, *, batch: int, **options: Any
+    ) -> Feed:
+        feed = make_feed(self, x, y, sample_weight, batch, **options)
         if isinstance(feed, ArrayFeed):
             self._check(mode, feed.signature, feed.rows)
         else:
@@ -563,8 +565,8 @@ class Trainer:
         """The outputs for all of ``x``, in one step."""
         return self.predict(x, batch_size=max(_rows_in(x), 1), verbose=0)
 
-    def _batch(self, mode: str, *data: Any, **options: Any) -> ArrayFeed:
-        feed = self._feed(mode, *data, batch=1 << 30, **options)
+    def _batch(self, mode: str, x: Any, y: Any, sample_weight: Any, **options: Any) -> ArrayFeed:
+        feed = self._feed(mode, x, y, sample_weight, batch=1 << 30, **options)
         if not isinstance(feed, ArrayFeed):
             raise TypeError("a batch must be given as arrays")
         return feed
@@ -643,7 +645,8 @@ def _listed(results: Mapping[str, Any]) -> Any:
 def _rows_for(output: Any, count: int, name: str) -> Array:
     if not output.batched:
         raise ValueError(
-            f"model {name!r} gives an output of shape {output.shape}, without a row for each example"
+            f"model {name!r} gives an output of shape {output.shape}, which has no row for each "
+            "example"
         )
     return np.empty((count, *output.shape[1:]), output.dtype)
 

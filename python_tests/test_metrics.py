@@ -1,0 +1,181 @@
+"""Metrics: values against Keras over several batches, weights, programs, configuration."""
+
+import numpy as np
+import pytest
+from real_keras import import_keras
+
+from fastconv import metrics
+from fastconv.graph.primitive import tracing
+from fastconv.graph.program import Program
+from fastconv.graph.tensor import Tensor
+from fastconv.reference import run_program
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
+RNG = np.random.default_rng(5)
+
+
+def softmax(x):
+    return (np.exp(x) / np.exp(x).sum(-1, keepdims=True)).astype("float32")
+
+
+LOGITS = RNG.standard_normal((40, 6)).astype("float32")
+P = softmax(LOGITS)
+LABELS = RNG.integers(0, 6, 40)
+ONE_HOT = np.eye(6, dtype="float32")[LABELS]
+MULTI = RNG.integers(0, 2, (40, 6)).astype("float32")
+Q = RNG.uniform(0, 1, (40, 6)).astype("float32")
+ONE = RNG.integers(0, 2, (40, 1)), RNG.uniform(0, 1, (40, 1)).astype("float32")
+REAL = RNG.standard_normal((40, 6)).astype("float32"), LOGITS
+POSITIVE = np.abs(REAL[0]) + 0.1, np.abs(REAL[1]) + 0.1
+
+CASES = [
+    ("Accuracy", {}, (LABELS, np.where(P[:, 0] > 0.1, LABELS, 0))),
+    ("BinaryAccuracy", {}, ONE),
+    ("BinaryAccuracy", {"threshold": 0.7}, (MULTI, Q)),
+    ("CategoricalAccuracy", {}, (ONE_HOT, P)),
+    ("SparseCategoricalAccuracy", {}, (LABELS, P)),
+    ("SparseCategoricalAccuracy", {}, (LABELS[:, None], P)),
+    ("TopKCategoricalAccuracy", {"k": 2}, (ONE_HOT, P)),
+    ("SparseTopKCategoricalAccuracy", {"k": 3}, (LABELS, P)),
+    ("MeanSquaredError", {}, REAL),
+    ("RootMeanSquaredError", {}, REAL),
+    ("MeanAbsoluteError", {}, REAL),
+    ("MeanAbsolutePercentageError", {}, REAL),
+    ("MeanSquaredLogarithmicError", {}, POSITIVE),
+    ("LogCoshError", {}, REAL),
+    ("CosineSimilarity", {}, REAL),
+    ("BinaryCrossentropy", {}, (MULTI, Q)),
+    ("CategoricalCrossentropy", {"from_logits": True}, (ONE_HOT, LOGITS)),
+    ("SparseCategoricalCrossentropy", {}, (LABELS, P)),
+    ("KLDivergence", {}, (P, Q)),
+    ("Poisson", {}, POSITIVE),
+    ("Hinge", {}, (MULTI, LOGITS)),
+    ("SquaredHinge", {}, (MULTI, LOGITS)),
+    ("CategoricalHinge", {}, (ONE_HOT, LOGITS)),
+    ("Precision", {}, (MULTI, Q)),
+    ("Precision", {"thresholds": [0.2, 0.5, 0.9]}, (MULTI, Q)),
+    ("Precision", {"top_k": 2}, (ONE_HOT, P)),
+    ("Recall", {"class_id": 3}, (MULTI, Q)),
+    ("Recall", {"thresholds": 0.3}, ONE),
+    ("TruePositives", {}, (MULTI, Q)),
+    ("FalsePositives", {}, (MULTI, Q)),
+    ("TrueNegatives", {"thresholds": [0.4, 0.6]}, (MULTI, Q)),
+    ("FalseNegatives", {}, (MULTI, Q)),
+    ("AUC", {}, ONE),
+    ("AUC", {"curve": "PR", "num_thresholds": 50}, (MULTI, Q)),
+    ("AUC", {"curve": "PR", "summation_method": "majoring"}, (MULTI, Q)),
+    ("AUC", {"summation_method": "minoring", "thresholds": [0.1, 0.4, 0.8]}, ONE),
+    ("AUC", {"from_logits": True}, (MULTI, LOGITS)),
+]
+IDS = [f"{name}-{i}" for i, (name, _, _) in enumerate(CASES)]
+BATCHES = [slice(0, 16), slice(16, 32), slice(32, 40)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "options", "data"), CASES, ids=IDS)
+def test_metric_is_that_of_keras(name, options, data, weighted):
+    keras = import_keras()
+    ours, theirs = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
+    weight = RNG.uniform(0, 2, 40).astype("float32") if weighted else None
+    if weighted and (
+        name in ("AUC", "Precision", "Recall") or "itives" in name or "atives" in name
+    ):
+        weight = weight[:, None]  # Keras broadcasts over the last axis here
+    for rows in BATCHES:
+        part = None if weight is None else weight[rows]
+        ours.update_state(data[0][rows], data[1][rows], sample_weight=part)
+        tensors = [keras.ops.convert_to_tensor(v[rows]) for v in data]
+        theirs.update_state(*tensors, sample_weight=part)
+    expected = keras.ops.convert_to_numpy(theirs.result())
+    np.testing.assert_allclose(ours.result(), expected, rtol=3e-5, atol=1e-6)
+    ours.reset_state()
+    assert all((v.numpy() == 0).all() for v in ours.variables)
+
+
+@pytest.mark.parametrize(("name", "options", "data"), CASES, ids=IDS)
+def test_a_program_adds_the_same(name, options, data):
+    now, traced = getattr(metrics, name)(**options), getattr(metrics, name)(**options)
+    dtypes = ["int32" if v.dtype.kind == "i" else "float32" for v in data]
+    with tracing() as trace:
+        tensors = [Tensor((None, *v.shape[1:]), d) for v, d in zip(data, dtypes, strict=True)]
+        weight = Tensor((None,))
+        traced.update_state(*tensors, sample_weight=weight)
+        program = Program.of([*tensors, weight], [], trace.updates)
+    weights = RNG.uniform(0, 2, 40).astype("float32")
+    for rows in BATCHES:
+        now.update_state(data[0][rows], data[1][rows], sample_weight=weights[rows])
+        feeds = [v[rows].astype(d) for v, d in zip(data, dtypes, strict=True)]
+        run_program(program, [*feeds, weights[rows]])
+    np.testing.assert_allclose(traced.result(), now.result(), rtol=1e-5, atol=1e-6)
+
+
+def test_mean_counts_rows():
+    mean = metrics.Mean()
+    assert float(mean.result()) == 0.0
+    mean.update_state(np.array([[1.0, 3.0], [5.0, 7.0]]))
+    assert float(mean.count) == 2.0
+    assert float(mean.result()) == 4.0
+    assert float(mean(10.0, sample_weight=2.0)) == pytest.approx(7.0)
+
+
+def test_sum():
+    total = metrics.Sum()
+    total.update_state([1.0, 2.0], sample_weight=[1.0, 10.0])
+    assert float(total.result()) == 21.0
+
+
+def test_custom_metric():
+    class Largest(metrics.Metric):
+        def __init__(self, name="largest"):
+            super().__init__(name=name)
+            self.seen = self.add_weight(name="seen", initializer="zeros")
+            self.inner = metrics.Mean()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            from fastconv import ops
+
+            self.seen.assign(ops.maximum(self.seen, ops.max(y_pred)))
+            self.inner.update_state(y_pred)
+
+        def result(self):
+            return self.seen.numpy()
+
+    metric = Largest()
+    assert float(metric(np.zeros(2), np.array([3.0, 1.0]))) == 3.0
+    assert len(metric.variables) == 3
+    metric.reset_state()
+    assert float(metric.inner.count) == 0.0
+
+
+@pytest.mark.parametrize("name", sorted(set(metrics.METRIC_CLASSES) - {"MeanMetricWrapper"}))
+def test_config_round_trip(name):
+    first = metrics.get(name)
+    again = metrics.deserialize(metrics.serialize(first))
+    assert type(again) is type(first)
+    assert again.get_config() == first.get_config()
+
+
+def test_names():
+    assert metrics.get("mse") is metrics.get("MSE")
+    assert metrics.get("AUC").name == "auc"
+    assert metrics.get("RootMeanSquaredError").name == "root_mean_squared_error"
+    with pytest.raises(ValueError, match="Did you mean 'Precision'"):
+        metrics.get("precison")
+    with pytest.raises(TypeError, match="a metric must be"):
+        metrics.get(1.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: metrics.AUC(curve="XY"), "curve"),
+        (lambda: metrics.AUC(summation_method="sum"), "summation_method"),
+        (lambda: metrics.AUC(multi_label=True), "multi_label"),
+        (lambda: metrics.Precision(thresholds=2.0), "thresholds"),
+        (lambda: metrics.CategoricalAccuracy()(LABELS, P), "one-hot"),
+        (lambda: metrics.SparseCategoricalAccuracy()(ONE_HOT, P), "labels must have shape"),
+    ],
+)
+def test_wrong_use(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

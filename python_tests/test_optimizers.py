@@ -1,0 +1,274 @@
+"""Optimizers: the rules step by step, options, state, configuration."""
+
+import numpy as np
+import pytest
+from real_keras import import_keras
+
+from fastconv import optimizers
+from fastconv.graph.tensor import Variable
+from fastconv.optimizers import schedules
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
+
+THREE_STEPS = [  # gradient 1 from w = 1 with rate 0.1
+    ("SGD", {"learning_rate": 0.1}, [0.9, 0.8, 0.7]),
+    ("SGD", {"learning_rate": 0.1, "momentum": 0.9}, [0.9, 0.71, 0.439]),
+    ("SGD", {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}, [0.81, 0.539, 0.1951]),
+    ("RMSprop", {"learning_rate": 0.1}, [0.68377, 0.45436, 0.26226]),
+    ("Adam", {"learning_rate": 0.1}, [0.9, 0.8, 0.7]),
+    ("Adagrad", {"learning_rate": 0.1}, [0.90465, 0.83565, 0.77885]),
+    ("Adadelta", {}, [0.998586, 0.997154, 0.995709]),
+    ("Nadam", {"learning_rate": 0.1}, [0.89372, 0.81636, 0.74523]),
+    ("Adamax", {"learning_rate": 0.1}, [0.9, 0.8, 0.7]),
+    ("AdamW", {"learning_rate": 0.1}, [0.89960, 0.79924, 0.69892]),
+]
+OPTIONS = [
+    ("SGD", {"learning_rate": 0.05}),
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.8, "weight_decay": 0.01}),
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.8, "nesterov": True, "clipnorm": 0.5}),
+    ("RMSprop", {"learning_rate": 0.01, "momentum": 0.5}),
+    ("RMSprop", {"learning_rate": 0.01, "centered": True}),
+    ("RMSprop", {"learning_rate": 0.01, "centered": True, "momentum": 0.9, "weight_decay": 0.1}),
+    ("Adam", {"learning_rate": 0.01, "amsgrad": True}),
+    ("Adam", {"learning_rate": 0.01, "global_clipnorm": 1.0}),
+    ("Adam", {"learning_rate": 0.01, "clipvalue": 0.3, "weight_decay": 0.02}),
+    ("Adam", {"learning_rate": 0.01, "use_ema": True, "ema_momentum": 0.9}),
+    (
+        "Adam",
+        {
+            "learning_rate": 0.01,
+            "use_ema": True,
+            "ema_momentum": 0.8,
+            "ema_overwrite_frequency": 2,
+        },
+    ),
+    ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.1}),
+    ("Adagrad", {"learning_rate": 0.1, "initial_accumulator_value": 0.2}),
+    ("Adadelta", {"learning_rate": 0.7, "rho": 0.9}),
+    ("Nadam", {"learning_rate": 0.02, "beta_1": 0.8}),
+    ("Adamax", {"learning_rate": 0.02, "epsilon": 1e-4}),
+]
+
+
+def make(name, options):
+    return getattr(optimizers, name)(**options)
+
+
+@pytest.mark.parametrize(("name", "options", "expected"), THREE_STEPS)
+def test_three_steps(name, options, expected):
+    optimizer = make(name, options)
+    w = Variable(np.float32(1.0), name="w")
+    found = []
+    for _ in expected:
+        optimizer.apply_gradients([(np.float32(1.0).reshape(()), w)])
+        found.append(float(w))
+    np.testing.assert_allclose(found, expected, rtol=2e-5)
+    assert int(optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+def test_trajectory_is_that_of_keras(name, options):
+    keras = import_keras()
+    rng = np.random.default_rng(3)
+    starts = [rng.standard_normal((3, 4)), rng.standard_normal(5)]
+    if name == "Nadam":  # Keras on torch multiplies its momentum product once for each variable
+        del starts[1]
+    ours = [Variable(s, name=f"v{i}") for i, s in enumerate(starts)]
+    theirs = [keras.Variable(s.astype("float32"), name=f"v{i}") for i, s in enumerate(starts)]
+    optimizer, reference = make(name, options), getattr(keras.optimizers, name)(**options)
+    for _ in range(6):
+        grads = [rng.standard_normal(s.shape).astype("float32") for s in starts]
+        optimizer.apply_gradients(zip(grads, ours, strict=True))
+        tensors = [keras.ops.convert_to_tensor(g) for g in grads]
+        reference.apply_gradients(zip(tensors, theirs, strict=True))
+        for v, k in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(v.numpy(), k.numpy(), rtol=3e-5, atol=3e-6)
+    state = [keras.ops.convert_to_numpy(v.value) for v in reference.variables]
+    assert [v.shape for v in optimizer.variables] == [s.shape for s in state]
+    for v, s in zip(optimizer.variables, state, strict=True):
+        np.testing.assert_allclose(v.numpy(), s, rtol=1e-4, atol=1e-5)
+
+
+def test_variables_are_interleaved_by_variable():
+    optimizer = optimizers.Adam()
+    optimizer.build([Variable(np.zeros(2), name="a"), Variable(np.zeros(3), name="b")])
+    names = [v.name for v in optimizer.variables]
+    assert names == [
+        *("iterations", "learning_rate", "momentum", "velocity", "momentum", "velocity")
+    ]
+    assert optimizer.variables[0].dtype == "int64"
+
+
+def test_restored_state_continues_the_trajectory():
+    for name in ("Nadam", "Adam", "RMSprop"):
+        first, second = make(name, {}), make(name, {})
+        a = [Variable(np.ones(2), name="a"), Variable(np.ones(1), name="b")]
+        b = [Variable(np.ones(2), name="a"), Variable(np.ones(1), name="b")]
+        grads = [np.full(2, 0.3, np.float32), np.full(1, -2.0, np.float32)]
+        for _ in range(3):
+            first.apply_gradients(zip(grads, a, strict=True))
+        second.build(b)
+        second.set_weights([v.numpy() for v in first.variables])
+        for v, w in zip(a, b, strict=True):
+            w.assign(v.numpy())
+        first.apply_gradients(zip(grads, a, strict=True))
+        second.apply_gradients(zip(grads, b, strict=True))
+        for v, w in zip(a, b, strict=True):
+            np.testing.assert_array_equal(v.numpy(), w.numpy())
+
+
+def test_old_argument_names():
+    optimizer = optimizers.RMSprop(lr=0.5, decay=0.1)
+    assert float(optimizer.learning_rate) == 0.5
+    assert float(optimizer.lr) == 0.5
+    np.testing.assert_allclose(optimizer.rates(0, 3), [0.5, 0.5 / 1.1, 0.5 / 1.2], rtol=1e-6)
+    assert optimizer.get_config()["decay"] == 0.1
+
+
+def test_learning_rate_can_be_set():
+    optimizer = optimizers.SGD(0.1)
+    optimizer.learning_rate = 0.2
+    assert float(optimizer.lr) == pytest.approx(0.2)
+    optimizer.learning_rate.assign(0.3)
+    assert optimizer.rates(5, 2).tolist() == pytest.approx([0.3, 0.3])
+    scheduled = optimizers.SGD(schedules.ExponentialDecay(1.0, 1, 0.5))
+    with pytest.raises(TypeError, match="ExponentialDecay"):
+        scheduled.learning_rate = 0.1
+
+
+def test_excluded_variables_do_not_decay():
+    optimizer = optimizers.SGD(0.1, weight_decay=0.5)
+    kernel, bias = Variable(np.ones(2), name="kernel"), Variable(np.ones(2), name="bias")
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    zero = np.zeros(2, np.float32)
+    optimizer.apply_gradients([(zero, kernel), (zero, bias)])
+    np.testing.assert_allclose(kernel.numpy(), 0.95)
+    np.testing.assert_array_equal(bias.numpy(), 1.0)
+    with pytest.raises(ValueError, match="before the first step"):
+        optimizer.exclude_from_weight_decay(var_names=["x"])
+
+
+def test_constraints_hold_after_the_step():
+    w = Variable(np.array([0.1, 0.5]), name="w")
+    w.constraint = lambda v: np.maximum(v.numpy(), 0.0)
+    optimizers.SGD(1.0).apply_gradients([(np.array([0.3, 0.3], np.float32), w)])
+    np.testing.assert_allclose(w.numpy(), [0.0, 0.2], atol=1e-7)
+
+
+def test_custom_rule():
+    class SignDescent(optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            from fastconv import ops
+
+            self.assign_sub(variable, ops.sign(gradient) * learning_rate)
+
+    optimizer = SignDescent(0.25, weight_decay=0.1)
+    w = Variable(np.array([1.0, -1.0]), name="w")
+    optimizer.apply_gradients([(np.array([5.0, -0.1], np.float32), w)])
+    np.testing.assert_allclose(w.numpy(), [0.725, -0.725], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", sorted(optimizers.OPTIMIZERS))
+def test_config_round_trip(name):
+    first = optimizers.get(name)
+    again = optimizers.deserialize(optimizers.serialize(first))
+    assert type(again) is type(first)
+    assert again.get_config() == first.get_config()
+    assert type(optimizers.get(name.lower())) is type(first)
+
+
+def test_schedule_is_in_the_config():
+    first = optimizers.Adam(schedules.CosineDecay(0.1, 10, warmup_target=0.5, warmup_steps=3))
+    again = optimizers.deserialize(optimizers.serialize(first))
+    np.testing.assert_array_equal(again.rates(0, 12), first.rates(0, 12))
+
+
+def test_keras_reads_and_writes_the_same_config():
+    keras = import_keras()
+    ours = optimizers.serialize(optimizers.SGD(0.5, momentum=0.25, clipnorm=2.0))
+    theirs = keras.optimizers.deserialize(ours)
+    assert theirs.momentum == 0.25
+    back = optimizers.deserialize(keras.optimizers.serialize(theirs))
+    assert back.clipnorm == 2.0
+    assert float(back.learning_rate) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: optimizers.get("adm"), "Did you mean 'Adam'"),
+        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "at most one"),
+        (lambda: optimizers.SGD(learning_rate=-1.0), "learning_rate"),
+        (lambda: optimizers.SGD(learning_rate=float("nan")), "learning_rate"),
+        (lambda: optimizers.SGD(momentum=2.0), "momentum"),
+        (lambda: optimizers.Adam(use_ema=True, ema_momentum=2.0), "ema_momentum"),
+        (lambda: optimizers.Adam(clipnorm=0.0), "clipnorm"),
+    ],
+)
+def test_wrong_values(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_wrong_arguments():
+    with pytest.raises(TypeError, match="beta_3"):
+        optimizers.Adam(beta_3=0.5)
+    with pytest.raises(TypeError, match="learning_rate"):
+        optimizers.Adam("fast")
+    with pytest.raises(TypeError, match="optimizer must be"):
+        optimizers.get(3)
+    w = Variable(np.ones(2), name="w")
+    with pytest.raises(ValueError, match=r"gradient of 'w'.*\(3,\)"):
+        optimizers.SGD().apply_gradients([(np.ones(3, np.float32), w)])
+    np.testing.assert_array_equal(w.numpy(), 1.0)
+
+
+SCHEDULES = [
+    ("ExponentialDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
+    (
+        "ExponentialDecay",
+        {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True},
+    ),
+    ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
+    ("PiecewiseConstantDecay", {"boundaries": [3, 10], "values": [0.3, 0.2, 0.1]}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 9, "power": 2.0}),
+    ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 9, "cycle": True}),
+    ("CosineDecay", {"initial_learning_rate": 0.1, "decay_steps": 9, "alpha": 0.1}),
+    (
+        "CosineDecay",
+        {
+            "initial_learning_rate": 0.0,
+            "decay_steps": 9,
+            "warmup_target": 0.2,
+            "warmup_steps": 4,
+        },
+    ),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 5, "m_mul": 0.9}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 5, "t_mul": 1.0}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_schedule_is_that_of_keras(name, options):
+    keras = import_keras()
+    ours = getattr(schedules, name)(**options)
+    theirs = getattr(keras.optimizers.schedules, name)(**options)
+    expected = [float(theirs(step)) for step in range(24)]
+    np.testing.assert_allclose(ours.rates(np.arange(24.0)), expected, rtol=1e-4, atol=1e-7)
+    assert ours(8) == pytest.approx(expected[8], rel=1e-4)
+    assert schedules.deserialize(schedules.serialize(ours))(8) == ours(8)
+
+
+def test_user_schedule_is_called_step_by_step():
+    class Halving(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 1.0 if step < 2 else 0.5
+
+    np.testing.assert_array_equal(optimizers.SGD(Halving()).rates(0, 4), [1, 1, 0.5, 0.5])
+
+
+def test_schedules_refuse_nonsense():
+    with pytest.raises(ValueError, match="decay_steps"):
+        schedules.ExponentialDecay(0.1, 0, 0.5)
+    with pytest.raises(ValueError, match="one fewer"):
+        schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.2])
