@@ -16,14 +16,14 @@ RunOp = Callable[..., list[Array]]
 
 def plan(name: str, shape: tuple[int, ...], stream: int) -> Any:
     tensors = [("float32", shape, False, "temp", None)]
-    step = (name, [], [0], {"shape": list(shape), "stream": stream}, "")
+    step: Any = (name, [], [0], {"shape": list(shape), "stream": stream}, "")
     return _core.Plan(tensors, [step], [], [0], 1)
 
 
 @pytest.mark.parametrize("shape", [(3,), (64,), (1000,), (5, 77, 41), (0,), ()], ids=str)
 def test_against_reference(shape: tuple[int, ...]) -> None:
     for seed, step in ((0, 0), (2**40 + 7, 3), (1, 2**33 + 1)):
-        where = {"shape": shape, "stream": 5, "seed": seed, "step": step}
+        where: dict[str, Any] = {"shape": shape, "stream": 5, "seed": seed, "step": step}
         [u] = plan("random_uniform", shape, 5).run([], 1, seed, step)
         np.testing.assert_array_equal(u, random_uniform(**where))
         [z] = plan("random_normal", shape, 5).run([], 1, seed, step)

@@ -34,7 +34,13 @@ CASES: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
     ((6, 5, 4), ()),
     ((3, 5, 2000, 7), (0, 1, 2)),
 ]
-FUNCTIONS = {"sum": np.sum, "mean": np.mean, "max": np.max, "min": np.min, "prod": np.prod}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "max": np.max,
+    "min": np.min,
+    "prod": np.prod,
+}
 
 
 def reduced(run_op: RunOp, name: str, x: Array, axes: tuple[int, ...], dtype: str) -> Array:

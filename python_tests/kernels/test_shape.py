@@ -79,8 +79,8 @@ def test_slices(run_op: RunOp, dtype: str) -> None:
     ):
         attrs = {f"{k}s": [getattr(s, k) for s in cut] for k in ("start", "stop", "step")}
         moved(run_op, "slice", x[cut], x, **attrs)
-    for axes in ([0], [1], [2], [0, 2], [0, 1, 2]):
-        moved(run_op, "flip", np.flip(x, axes), x, axes=axes)
+    for axes in ((0,), (1,), (2,), (0, 2), (0, 1, 2)):
+        moved(run_op, "flip", np.flip(x, axes), x, axes=list(axes))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -120,7 +120,7 @@ def test_lookups(run_op: RunOp, dtype: str) -> None:
         expected = np.take(x, indices, axis)
         moved(run_op, "take", expected, x, indices, axis=axis)
         total = np.zeros(shape, np.float32)
-        where = (slice(None),) * axis + (indices,)
+        where: Any = (slice(None),) * axis + (indices,)
         np.add.at(total, where, expected)
         [y] = run_op(
             "scatter_add", [expected, indices], [(shape, "float32")], axis=axis, shape=list(shape)
