@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import numpy as np
 
-from fastconv.graph.primitive import bind
+from fastconv.graph.primitive import bind, current_trace
 from fastconv.graph.program import nodes_behind
 from fastconv.graph.tensor import Tensor
 
@@ -30,13 +31,15 @@ def gradients(
         if any(id(t) in active for t in node.inputs):
             active.update(id(t) for t in node.outputs)
     found: dict[int, Tensor] = {id(target): cotangent} if id(target) in active else {}
+    trace = current_trace()
     for node in reversed(order):
         cotangents = [found.get(id(t)) for t in node.outputs]
         if all(c is None for c in cotangents) or not any(id(t) in active for t in node.inputs):
             continue
         if node.op.vjp is None:
             continue
-        partial = node.op.vjp(node, cotangents)
+        with trace.named(node.scope) if trace is not None and node.scope else nullcontext():
+            partial = node.op.vjp(node, cotangents)
         for tensor, grad in zip(node.inputs, partial, strict=True):
             if grad is None or id(tensor) not in active:
                 continue

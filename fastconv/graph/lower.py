@@ -70,6 +70,11 @@ class Lowered:
         results: list[Array] = self.plan.run(list(inputs), batch, seed=seed, step=step)
         return results
 
+    def run_epoch(self, *args: Any, **options: Any) -> int:
+        """Batch after batch without Python: see ``_core.Plan.run_epoch``. Gives the steps done."""
+        done: int = self.plan.run_epoch(*args, **options)
+        return done
+
     def describe(self) -> list[dict[str, Any]]:
         """A row for each step: ``step label op algorithm shape flops bytes live_bytes``, for the
         largest batch; ``live_bytes`` are those of the arena in use during the step."""

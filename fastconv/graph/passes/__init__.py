@@ -6,7 +6,7 @@ from fastconv.graph.passes.flow import Flow, Step, Value
 from fastconv.graph.passes.fuse_epilogues import fuse_bias, fuse_epilogues, fuse_max_pool
 from fastconv.graph.passes.fuse_gradients import fuse_bias_grads, fuse_norm_masks, move_masks
 from fastconv.graph.passes.fuse_pointwise import fuse_pointwise
-from fastconv.graph.passes.fuse_updates import fuse_updates
+from fastconv.graph.passes.fuse_updates import fuse_penalties, fuse_updates
 from fastconv.graph.passes.schedule import schedule
 from fastconv.graph.passes.simplify import simplify
 from fastconv.graph.program import Program
@@ -20,6 +20,7 @@ def run_passes(program: Program) -> Flow:
     schedule(flow)
     move_masks(flow)
     fuse_bias_grads(flow)
+    fuse_penalties(flow)
     fuse_bias(flow)
     fuse_epilogues(flow)
     fuse_max_pool(flow)

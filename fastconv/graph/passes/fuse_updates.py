@@ -4,10 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from fastconv.graph.passes.flow import Flow, Step, Value
 from fastconv.graph.passes.simplify import freeze
 from fastconv.graph.primitives.update import RULES
 from fastconv.graph.tensor import Variable
+
+
+def fuse_penalties(flow: Flow) -> None:
+    """Gradients of L1 and L2 penalties, added to a gradient just before its optimizer rule, become
+    numbers of the rule: ``l1 * sign(w) + 2 * l2 * w``."""
+    for step in flow.steps:
+        if step.name not in RULES:
+            continue
+        w = step.inputs[0]
+        while True:
+            gradient = step.inputs[1]
+            add = gradient.maker
+            if add is None or add.name != "add" or flow.only_user(gradient) is not step:
+                break
+            a, b = add.inputs
+            if a.shape != b.shape or a is b:
+                break
+            penalty = _penalty(b, w) or _penalty(a, w)
+            if penalty is None:
+                break
+            kind, strength = penalty
+            step.attrs = {**step.attrs, kind: step.attrs.get(kind, 0.0) + strength}
+            rest = a if _penalty(b, w) else b
+            flow.set_inputs(step, [w, rest, *step.inputs[2:]])
+    flow.settle()
+
+
+def _penalty(value: Value, w: Value) -> tuple[str, float] | None:
+    """``("l2", c / 2)`` for c * w, ``("l1", c)`` for c * sign(w)."""
+    factor = 1.0
+    while value is not w:
+        maker = value.maker
+        if maker is None:
+            return None
+        if maker.name == "sign" and maker.inputs[0] is w:
+            return "l1", factor
+        if maker.name != "multiply":
+            return None
+        a, b = maker.inputs
+        number, value = (a.scalar, b) if a.scalar is not None else (b.scalar, a)
+        if number is None:
+            return None
+        factor *= number
+    return "l2", factor / 2
 
 
 def fuse_updates(flow: Flow) -> None:
@@ -22,8 +68,8 @@ def fuse_updates(flow: Flow) -> None:
     late = _after(flow, found)
     kinds: dict[Any, list[Step]] = {}
     for step in found:
-        slots, timed, _ = RULES[step.name]
-        attrs = {k: v for k, v in step.attrs.items() if k != "weight_decay"}
+        slots, _, names = RULES[step.name]
+        attrs = {k: v for k, v in step.attrs.items() if k in names}
         scalars = step.inputs[2 + len(slots) :]
         key = (step.name, freeze(attrs), *map(id, scalars), id(step) if step in late else None)
         kinds.setdefault(key, []).append(step)
@@ -49,8 +95,9 @@ def _after(flow: Flow, updates: list[Step]) -> set[Step]:
 def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -> None:
     kind = steps[0].name
     slots, timed, names = RULES[kind]
-    scalars = steps[0].inputs[2 + len(slots) :]
-    inputs: list[Value] = list(scalars)
+    inputs: list[Value] = list(steps[0].inputs[2 + len(slots) :])
+    if not timed:
+        inputs.append(Value((), "int32", source=np.asarray(0, np.int32)))
     outputs: list[Value] = []
     for step in steps:
         w, g, *state = step.inputs[: 2 + len(slots)]
@@ -60,11 +107,15 @@ def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -
             result.home = home
             outputs.append(result)
     attrs: dict[str, Any] = {"kind": kind, **{n: steps[0].attrs[n] for n in names}}
-    attrs["weight_decays"] = [float(s.attrs.get("weight_decay", 0.0)) for s in steps]
+    for key, of_one in (("weight_decays", "weight_decay"), ("l1", "l1"), ("l2", "l2")):
+        numbers = [float(s.attrs.get(of_one, 0.0)) for s in steps]
+        if any(numbers):
+            attrs[key] = numbers
     fused = flow.add(
         "optimizer_update", inputs, [], attrs, position=max(s.position for s in steps)
     )
-    fused.parts = [f"{kind} of {len(steps)}"]
+    fused.parts = [f"{kind} x{len(steps)}"]
+    fused.parts += [key for key in ("l1", "l2") if key in attrs]
     fused.outputs = outputs
     for step in steps:
         flow.remove(step)
