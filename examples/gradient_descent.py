@@ -63,8 +63,8 @@ def draw(
     plane.contour(s, i, error, levels=20, cmap="Greys", linewidths=0.7)
     for name, path in paths.items():
         plane.plot(*path.T, label=name, linewidth=1)
-        epochs = np.arange(len(path)) * BATCHES[name] / len(x)
-        distance.semilogy(epochs, np.linalg.norm(path - best, axis=1), label=name, linewidth=1)
+        steps = np.arange(len(path)) / np.ceil(len(x) / BATCHES[name])
+        distance.semilogy(steps, np.linalg.norm(path - best, axis=1), label=name, linewidth=1)
     plane.plot(*best, "k*", markersize=12, label="closed form")
     plane.set_xlabel("slope")
     plane.set_ylabel("intercept")

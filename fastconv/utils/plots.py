@@ -57,9 +57,10 @@ def curves(history: Mapping[str, Sequence[float]], path: str | Path, title: str 
     drawing, axes = figure(1, len(names), (5.5 * len(names), 4))
     for name, ax in zip(names, np.atleast_1d(axes), strict=True):
         epochs = np.arange(1, len(history[name]) + 1)
-        ax.plot(epochs, history[name], marker=".", label="training")
+        marker = "." if len(epochs) <= 50 else ""
+        ax.plot(epochs, history[name], marker=marker, label="training")
         if f"val_{name}" in history:
-            ax.plot(epochs, history[f"val_{name}"], marker=".", label="validation")
+            ax.plot(epochs, history[f"val_{name}"], marker=marker, label="validation")
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
         ax.xaxis.get_major_locator().set_params(integer=True)
