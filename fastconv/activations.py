@@ -141,6 +141,8 @@ def serialize(activation: Activation) -> Any:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The activation of a name or config."""
+    if isinstance(config, dict):
+        config = {"module": "keras.activations", **config}
     return deserialize_keras_object(config, custom_objects, _BY_NAME)
 
 

@@ -125,6 +125,8 @@ def serialize(constraint: Constraint) -> dict[str, Any]:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The constraint of a config."""
+    if isinstance(config, dict):
+        config = {"module": "keras.constraints", **config}
     return deserialize_keras_object(config, custom_objects, _BY_NAME)
 
 

@@ -36,8 +36,8 @@ class Initializer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Initializer:
-        axes = ("input_axes", "output_axes")
-        return cls(**{k: v for k, v in config.items() if k not in axes or v is not None})
+        unset = ("input_axes", "output_axes", "dtype")  # written by some versions of Keras
+        return cls(**{k: v for k, v in config.items() if k not in unset or v not in (None, "float32")})
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
@@ -352,6 +352,8 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The initializer of a config."""
+    if isinstance(config, dict):
+        config = {"module": "keras.initializers", **config}
     return deserialize_keras_object(config, custom_objects, _BY_NAME)
 
 

@@ -102,6 +102,8 @@ def serialize(regularizer: Regularizer) -> dict[str, Any]:
 
 def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The regularizer of a config."""
+    if isinstance(config, dict):
+        config = {"module": "keras.regularizers", **config}
     return deserialize_keras_object(config, custom_objects, _BY_NAME)
 
 

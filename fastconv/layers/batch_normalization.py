@@ -37,9 +37,11 @@ class BatchNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        for unsupported in ("synchronized", "renorm", "fused", "virtual_batch_size", "adjustment"):
-            if kwargs.pop(unsupported, None) and unsupported != "fused":
+        for unsupported in ("synchronized", "renorm", "virtual_batch_size"):
+            if kwargs.pop(unsupported, None):
                 raise ValueError(f"BatchNormalization: {unsupported} is not supported")
+        for unused in ("fused", "renorm_clipping", "renorm_momentum"):
+            kwargs.pop(unused, None)
         super().__init__(**kwargs)
         if isinstance(axis, (list, tuple)) and len(axis) == 1:
             axis = axis[0]

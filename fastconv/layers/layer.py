@@ -502,11 +502,10 @@ class Layer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A new layer from :meth:`get_config`."""
-        config = dict(config)
         config["dtype"] = policy_name(config.get("dtype"))
-        if config["dtype"] is None:
-            del config["dtype"]
-        return cls(**config)
+        accepted = _constructor_parameters(cls)
+        # Options of other versions of Keras that are switched off do no harm.
+        return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
@@ -537,6 +536,12 @@ def _check_dtype(dtype: Any) -> str:
     if name is not None and name not in _DTYPES:
         raise ValueError(f"fastconv computes in float32; a layer's dtype cannot be {name!r}")
     return "float32"
+
+
+@functools.lru_cache(maxsize=1024)
+def _constructor_parameters(cls: type) -> frozenset[str]:
+    inits = [c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__]
+    return frozenset(name for init in inits for name in _parameters(init))
 
 
 @functools.lru_cache(maxsize=1024)

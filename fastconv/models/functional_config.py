@@ -83,20 +83,23 @@ def _call_config(layer: Layer, node: FunctionalNode, index: dict[int, int]) -> d
 
 
 def model_from_graph_config(cls: Any, config: dict[str, Any], custom_objects: Any = None) -> Any:
-    """The model of a configuration: layers are made, then called in the order that works.
+    """The model of a configuration: layers are made, then called in an order that works.
 
     Raises:
         ValueError: if the configuration is broken (a missing layer, a loop, a bad place).
     """
     with custom_object_scope(custom_objects or {}):
-        layers, waiting = _make_layers(config)
-        while waiting:
-            before = len(waiting)
-            waiting = [call for call in waiting if not _try_call(call, layers, waiting)]
-            if len(waiting) == before:
+        layers: dict[str, Layer] = {}
+        pending: dict[str, list[dict[str, Any]]] = {}
+        for item in config["layers"]:
+            name, layer = _make_layer(item)
+            layers[name] = layer
+            pending[name] = [_modern(call) for call in item.get("inbound_nodes", [])]
+        while pending:
+            if not _call_ready(layers, pending):
                 raise ValueError(
                     f"the configuration of model {config.get('name')!r} has loops or missing "
-                    f"layers: {sorted({layer.name for layer, _ in waiting})} cannot be called"
+                    f"layers: {sorted(pending)} cannot be called"
                 )
         inputs = _tensors(config["input_layers"], layers)
         outputs = _tensors(config["output_layers"], layers)
@@ -108,25 +111,33 @@ def model_from_graph_config(cls: Any, config: dict[str, Any], custom_objects: An
     return model
 
 
-Call = tuple[Layer, dict[str, Any]]
+def _make_layer(item: dict[str, Any]) -> tuple[str, Layer]:
+    layer = operation_from_config(item)
+    if layer is None:
+        layer = deserialize_keras_object(_without_calls(item))
+    if not isinstance(layer, Layer):
+        raise ValueError(f"{item.get('class_name')!r} in a model's configuration is no layer")
+    return item.get("name", layer.name), layer
 
 
-def _make_layers(config: dict[str, Any]) -> tuple[dict[str, Layer], list[Call]]:
-    layers: dict[str, Layer] = {}
-    waiting: list[Call] = []
-    for item in config["layers"]:
-        calls = item.get("inbound_nodes", [])
-        operation = operation_from_config(item, calls)
-        if operation is not None:
-            layer, calls = operation
-        else:
-            layer = deserialize_keras_object(_without_calls(item))
-        name = item.get("name", layer.name if isinstance(layer, Layer) else None)
-        if not isinstance(layer, Layer) or name is None:
-            raise ValueError(f"{item.get('class_name')!r} in a model's configuration is no layer")
-        layers[name] = layer
-        waiting.extend((layer, _modern(call)) for call in calls)
-    return layers, waiting
+def _call_ready(layers: dict[str, Layer], pending: dict[str, list[dict[str, Any]]]) -> bool:
+    """Make the calls whose inputs exist, those of one layer in order; whether any was made."""
+    progress = False
+    for name in list(pending):
+        calls = pending[name]
+        while calls:
+            try:
+                args = [_argument(a, layers) for a in calls[0].get("args", [])]
+                kwargs = {k: _argument(v, layers) for k, v in calls[0].get("kwargs", {}).items()}
+            except _NotYet:
+                break
+            layers[name](*args, **kwargs)
+            calls.pop(0)
+            progress = True
+        if not calls:
+            del pending[name]
+            progress = True
+    return progress
 
 
 def _without_calls(item: dict[str, Any]) -> dict[str, Any]:
@@ -144,22 +155,6 @@ def _modern(call: Any) -> dict[str, Any]:
     ]
     kwargs = dict(places[0][3]) if len(places[0]) > 3 else {}
     return {"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": kwargs}
-
-
-def _try_call(call: Call, layers: dict[str, Layer], waiting: list[Call]) -> bool:
-    """Call a layer if its inputs exist and its earlier calls are made."""
-    layer, data = call
-    first = next(c for c in waiting if c[0] is layer and not c[1].get("made"))
-    if first is not call and first[1] is not data:
-        return False
-    try:
-        args = [_argument(a, layers) for a in data.get("args", [])]
-        kwargs = {k: _argument(a, layers) for k, a in data.get("kwargs", {}).items()}
-    except _NotYet:
-        return False
-    layer(*args, **kwargs)
-    data["made"] = True
-    return True
 
 
 class _NotYet(Exception):

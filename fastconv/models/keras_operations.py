@@ -65,9 +65,7 @@ def operation_config(layer: OpLayer) -> dict[str, Any]:
     }
 
 
-def operation_from_config(
-    item: dict[str, Any], calls: list[Any]
-) -> tuple[Layer, list[Any]] | None:
+def operation_from_config(item: dict[str, Any]) -> Layer | None:
     """The layer of one of Keras's operations, None where ``item`` is something else.
 
     Raises:
@@ -82,4 +80,4 @@ def operation_from_config(
             f"the model uses Keras's operation {item['class_name']!r}, which fastconv does not have"
         )
     options = {k: v for k, v in item["config"].items() if k not in ("name", "dtype")}
-    return FunctionOp(module, item["class_name"], options, name=item["config"].get("name")), calls
+    return FunctionOp(module, item["class_name"], options, name=item["config"].get("name"))

@@ -1,0 +1,92 @@
+"""Files that are whole or not there, and errors that name them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A new file beside ``path`` that takes its place when everything is written and synced.
+
+    When something fails, the new file is removed and the old one stays as it was.
+    """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {target}: there is no directory {target.parent}")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _sync(temporary)
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        temporary.chmod(mode)
+        temporary.replace(target)
+        with suppress(OSError):  # not every file system can sync a directory
+            _sync(target.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def existing(path: str | os.PathLike[str], what: str) -> Path:
+    """``path`` if it is a file.
+
+    Raises:
+        FileNotFoundError: if there is nothing.
+        ValueError: if it is a directory.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise ValueError(f"{file} is a directory, expected a file with {what}")
+    if not file.exists():
+        raise FileNotFoundError(f"there is no file {file} to read {what} from")
+    return file
+
+
+@contextmanager
+def blamed_on(path: Path, what: str) -> Iterator[None]:
+    """Whatever a damaged or foreign file causes inside becomes a ValueError that names it."""
+    import zipfile
+
+    try:
+        yield
+    except (zipfile.BadZipFile, OSError, EOFError) as error:
+        raise ValueError(f"{path} is damaged or not {what}: {error}") from error
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or not {what}: {_text(error)}") from error
+    except ValueError as error:
+        raise ValueError(f"cannot read {path}: {error}") from error
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__} {error}"
+
+
+def checked_target(path: Any, overwrite: bool) -> Path:
+    """``path``, unless it exists and may not be overwritten."""
+    target = Path(path)
+    if target.is_dir():
+        raise ValueError(f"cannot write {target}: it is a directory")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists and overwrite is False")
+    return target

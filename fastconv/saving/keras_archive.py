@@ -1,0 +1,77 @@
+"""The ``.keras`` format: a zip of metadata, configuration and weights."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from fastconv.models.model import Model
+from fastconv.saving.files import atomic, blamed_on
+from fastconv.saving.registry import (
+    custom_object_scope,
+    deserialize_keras_object,
+    serialize_keras_object,
+)
+from fastconv.saving.weights import read_weights, write_weights
+
+KERAS_VERSION = "3.15.1"  # the version whose format is written
+WHAT = "a .keras model"
+
+
+def write_archive(model: Model, path: Path, include_optimizer: bool = True) -> None:
+    """Write ``model`` to ``path``."""
+    import h5py
+
+    config = serialize_keras_object(model)
+    if not include_optimizer:
+        config.pop("compile_config", None)
+    metadata = {
+        "keras_version": KERAS_VERSION,
+        "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S"),
+    }
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        write_weights(model, file)
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        archive.writestr("metadata.json", json.dumps(metadata))
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", weights.getbuffer())
+
+
+def read_archive(path: Path, custom_objects: Any = None, compile: bool = True) -> Any:
+    """The model in ``path``, compiled as it was saved.
+
+    Raises:
+        ValueError: if the file is damaged, or names a class that is not known.
+    """
+    with blamed_on(path, WHAT), custom_object_scope(custom_objects or {}):
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        model = deserialize_keras_object(config)
+        if not isinstance(model, Model):
+            raise ValueError(f"it holds a {type(model).__name__}, not a model")
+        settings = config.get("compile_config")
+        if compile and settings:
+            model.compile_from_config(settings)
+        _read(model, weights)
+    return model
+
+
+def read_archive_weights(model: Model, path: Path, skip_mismatch: bool = False) -> None:
+    """Set the weights of ``model`` from a ``.keras`` file."""
+    with blamed_on(path, WHAT):
+        with zipfile.ZipFile(path) as archive:
+            weights = io.BytesIO(archive.read("model.weights.h5"))
+        _read(model, weights, skip_mismatch)
+
+
+def _read(model: Model, weights: io.BytesIO, skip_mismatch: bool = False) -> None:
+    import h5py
+
+    with h5py.File(weights, "r") as file:
+        read_weights(model, file, skip_mismatch)
