@@ -56,9 +56,14 @@ def _run_op(
     return results
 
 
-@pytest.fixture
-def run_op() -> Iterator[RunOp]:
+@pytest.fixture(autouse=True)
+def same_threads_after() -> Iterator[None]:
     threads = _core.num_threads()
-    _core.set_num_threads(1)
-    yield _run_op
+    yield
     _core.set_num_threads(threads)
+
+
+@pytest.fixture
+def run_op() -> RunOp:
+    _core.set_num_threads(1)
+    return _run_op
