@@ -5,6 +5,8 @@ The defaults suit nearly every program; nothing here is read from a file.
 
 from __future__ import annotations
 
+from typing import Any
+
 CONV_ALGORITHMS = ("auto", "im2col", "direct", "winograd")
 
 _conv_algorithm = "auto"
@@ -12,7 +14,7 @@ _epsilon = 1e-7
 _image_data_format = "channels_last"
 
 
-def set_num_threads(count: int) -> None:
+def set_num_threads(count: Any) -> None:
     """Use ``count`` threads from the next step on. Results do not depend on it.
 
     Raises:
@@ -120,13 +122,12 @@ def standardize_data_format(data_format: str | None) -> str:
         return _image_data_format
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(
-            "data_format must be 'channels_last' or 'channels_first', "
-            f"got {data_format!r}"
+            f"data_format must be 'channels_last' or 'channels_first', got {data_format!r}"
         )
     return data_format
 
 
-def set_random_seed(seed: int) -> None:
+def set_random_seed(seed: Any) -> None:
     """Seed Python's, NumPy's and fastconv's random numbers.
 
     After it, initial weights, shuffling, dropout and augmentation are the same from run to run,

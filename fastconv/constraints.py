@@ -142,7 +142,8 @@ def get(identifier: Any) -> Any:
         found = get_registered_object(identifier, None, _BY_NAME)
         if found is None:
             raise ValueError(
-                f"unknown constraint {identifier!r}; known: max_norm, min_max_norm, non_neg, unit_norm"
+                f"unknown constraint {identifier!r}; known: max_norm, min_max_norm, non_neg, "
+                "unit_norm"
             )
         identifier = found
     elif isinstance(identifier, dict):

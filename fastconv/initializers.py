@@ -37,7 +37,8 @@ class Initializer:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Initializer:
         unset = ("input_axes", "output_axes", "dtype")  # written by some versions of Keras
-        return cls(**{k: v for k, v in config.items() if k not in unset or v not in (None, "float32")})
+        harmless = (None, "float32")
+        return cls(**{k: v for k, v in config.items() if k not in unset or v not in harmless})
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
@@ -88,16 +89,16 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Array:
         if len(shape) != 2:
             raise ValueError(f"Identity makes matrices, got shape {tuple(shape)}")
-        return np.asarray(self.gain * np.eye(*shape), dtype or "float32")
+        return np.asarray(self.gain * np.eye(shape[0], shape[1]), dtype or "float32")
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}
 
 
 class RandomInitializer(Initializer):
-    """An initializer with a seed: an int, a ``SeedGenerator``, or None to take the process's next."""
+    """An initializer with a seed: an int, a ``SeedGenerator``, or None for the process's next."""
 
-    def __init__(self, seed: random.Seed = None) -> None:
+    def __init__(self, seed: Any = None) -> None:
         if isinstance(seed, dict):
             seed = random.SeedGenerator.from_config(seed.get("config", seed))
         if isinstance(seed, (str, float)):

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.primitive import bind, current_trace
-from fastconv.graph.primitives.common import batch_of
 from fastconv.graph.tensor import Array, Tensor
 
 _SEEDED_STREAM = 1 << 30  # streams of draws with a seed of their own start here
@@ -191,7 +190,7 @@ def dropout(
     if not 0 <= rate < 1:
         raise ValueError(f"dropout's rate must be in [0, 1), got {rate!r}")
     shape = tuple(inputs.shape)
-    noise = shape if noise_shape is None else _noise(shape, noise_shape)
+    noise: Any = shape if noise_shape is None else _noise(shape, noise_shape)
     if not isinstance(inputs, Tensor) and current_trace() is None:
         keep = generator(seed).random(noise, np.float32) >= rate
         scale = _f32(1 / (1 - rate))
@@ -208,9 +207,7 @@ def dropout(
 
 def _noise(shape: tuple[int | None, ...], noise: Sequence[int | None]) -> tuple[int | None, ...]:
     if len(noise) != len(shape):
-        raise ValueError(
-            f"dropout's noise_shape needs {len(shape)} dimensions, got {tuple(noise)}"
-        )
+        raise ValueError(f"dropout's noise_shape needs {len(shape)} dimensions, got {tuple(noise)}")
     full = tuple(s if n is None else n for n, s in zip(noise, shape, strict=True))
     if any(n not in (1, s) for n, s in zip(full, shape, strict=True)):
         raise ValueError(f"dropout's noise_shape {tuple(noise)} does not broadcast to {shape}")

@@ -63,11 +63,11 @@ class LeakyReLU(Layer):
     """x where x >= 0, ``negative_slope * x`` elsewhere; ``alpha`` is the slope's old name."""
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
-        negative_slope = kwargs.pop("alpha", negative_slope)
+        negative_slope = float(kwargs.pop("alpha", negative_slope))
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
+        if negative_slope < 0:
             raise ValueError(f"LeakyReLU: negative_slope must be >= 0, got {negative_slope!r}")
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = negative_slope
 
     def call(self, inputs: Any) -> Any:
         return ops.leaky_relu(as_float(inputs), self.negative_slope)

@@ -22,7 +22,7 @@ class BatchNormalization(Layer):
 
     def __init__(
         self,
-        axis: int = -1,
+        axis: Any = -1,
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         center: bool = True,
@@ -47,7 +47,7 @@ class BatchNormalization(Layer):
             axis = axis[0]
         if not isinstance(axis, int):
             raise ValueError(f"BatchNormalization: axis must be one number, got {axis!r}")
-        self.axis = axis
+        self.axis: int = axis
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
         self.center = bool(center)

@@ -22,7 +22,7 @@ class Dropout(Layer):
 
     def __init__(
         self,
-        rate: float,
+        rate: Any,
         noise_shape: Sequence[int | None] | None = None,
         seed: int | None = None,
         **kwargs: Any,

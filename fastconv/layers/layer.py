@@ -101,10 +101,10 @@ class Layer:
     def __init__(
         self,
         *,
-        name: str | None = None,
+        name: Any = None,
         trainable: bool = True,
         dtype: Any = None,
-        input_shape: Sequence[int | None] | None = None,
+        input_shape: Any = None,
         batch_input_shape: Sequence[int | None] | None = None,
         activity_regularizer: Any = None,
         **kwargs: Any,
@@ -143,7 +143,7 @@ class Layer:
 
     def add_weight(
         self,
-        shape: Sequence[int] | int | None = None,
+        shape: Any = None,
         initializer: Any = None,
         dtype: str | None = None,
         trainable: bool = True,
@@ -503,7 +503,7 @@ class Layer:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A new layer from :meth:`get_config`."""
         config["dtype"] = policy_name(config.get("dtype"))
-        accepted = _constructor_parameters(cls)
+        accepted = _constructor_parameters(cls.__mro__)
         # Options of other versions of Keras that are switched off do no harm.
         return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})
 
@@ -539,8 +539,8 @@ def _check_dtype(dtype: Any) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _constructor_parameters(cls: type) -> frozenset[str]:
-    inits = [c.__dict__["__init__"] for c in cls.__mro__ if "__init__" in c.__dict__]
+def _constructor_parameters(classes: tuple[type, ...]) -> frozenset[str]:
+    inits = [c.__dict__["__init__"] for c in classes if "__init__" in c.__dict__]
     return frozenset(name for init in inits for name in _parameters(init))
 
 

@@ -88,11 +88,11 @@ class RepeatVector(Layer):
 
     input_spec = InputSpec(ndim=2)
 
-    def __init__(self, n: int, **kwargs: Any) -> None:
+    def __init__(self, n: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"RepeatVector: n must be a positive integer, got {n!r}")
-        self.n = n
+        self.n: int = n
 
     def call(self, inputs: Any) -> Any:
         x = ops.reshape(inputs, (_rows(inputs), 1, inputs.shape[1]))

@@ -54,11 +54,10 @@ def clone_model(
     for node in graph.nodes:
         if all(id(t) in known for t in node.output_tensors):
             continue
-        layer = copies.get(id(node.layer))
-        if layer is None:
+        if id(node.layer) not in copies:
             simple = isinstance(node.layer, OpLayer)
-            layer = _copied(node.layer) if simple else copy(node.layer)
-            copies[id(node.layer)] = layer
+            copies[id(node.layer)] = _copied(node.layer) if simple else copy(node.layer)
+        layer = copies[id(node.layer)]
         args, kwargs = map_structure(value_of, (node.args, node.kwargs))
         results = flatten(layer(*args, **kwargs))
         known.update({id(t): r for t, r in zip(node.output_tensors, results, strict=True)})

@@ -9,8 +9,8 @@ from fastconv.layers.functional import FunctionalNode
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
 from fastconv.layers.structure import map_structure
-from fastconv.models.model import Model
 from fastconv.models.keras_operations import operation_config, operation_from_config
+from fastconv.models.model import Model
 from fastconv.saving.registry import (
     custom_object_scope,
     deserialize_keras_object,
@@ -40,9 +40,7 @@ def graph_config(model: Any) -> dict[str, Any]:
     for layer in graph.operations:
         calls = [n for n in layer._inbound_nodes if id(n) in index and n.input_tensors]
         config = (
-            operation_config(layer)
-            if isinstance(layer, OpLayer)
-            else serialize_keras_object(layer)
+            operation_config(layer) if isinstance(layer, OpLayer) else serialize_keras_object(layer)
         )
         config["name"] = layer.name
         config["inbound_nodes"] = [_call_config(layer, n, index) for n in calls]
@@ -129,7 +127,7 @@ def _call_ready(layers: dict[str, Layer], pending: dict[str, list[dict[str, Any]
             try:
                 args = [_argument(a, layers) for a in calls[0].get("args", [])]
                 kwargs = {k: _argument(v, layers) for k, v in calls[0].get("kwargs", {}).items()}
-            except _NotYet:
+            except _NotYetError:
                 break
             layers[name](*args, **kwargs)
             calls.pop(0)
@@ -157,7 +155,7 @@ def _modern(call: Any) -> dict[str, Any]:
     return {"args": [tensors[0] if len(tensors) == 1 else tensors], "kwargs": kwargs}
 
 
-class _NotYet(Exception):
+class _NotYetError(Exception):
     """A tensor whose layer has not been called yet."""
 
 
@@ -177,11 +175,12 @@ def _tensor(place: Any, layers: dict[str, Layer]) -> Tensor:
     if layer is None:
         raise ValueError(f"a model's configuration names layer {name!r}, which it does not define")
     if len(layer._inbound_nodes) <= node_index:
-        raise _NotYet
+        raise _NotYetError
     tensors = layer._inbound_nodes[node_index].output_tensors
     if not 0 <= tensor_index < len(tensors):
         raise ValueError(f"layer {name!r} has {len(tensors)} outputs, there is no {tensor_index}")
-    return tensors[tensor_index]
+    tensor: Tensor = tensors[tensor_index]
+    return tensor
 
 
 def _tensors(places: Any, layers: dict[str, Layer]) -> Any:
@@ -194,6 +193,6 @@ def _tensors(places: Any, layers: dict[str, Layer]) -> Any:
             node_index -= 1
         try:
             return _tensor([name, node_index, tensor_index], layers)
-        except _NotYet:
+        except _NotYetError:
             raise ValueError(f"layer {name!r} of the configuration is never called") from None
     return [_tensors(p, layers) for p in places]

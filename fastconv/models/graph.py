@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from fastconv import ops
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.functional import FunctionalNode, adopt
@@ -158,7 +156,7 @@ class Graph:
 
     def _fitted(self, name: str, tensor: Tensor, value: Any) -> Any:
         """``value`` with the rank and dtype of an input."""
-        want, got = tensor.shape, tuple(np.shape(value) if value is None else value.shape)
+        want, got = tensor.shape, tuple(value.shape)
         if len(got) == len(want) - 1 and want[-1] == 1:
             value = ops.expand_dims(value, -1)
         elif len(got) == len(want) + 1 and got[-1] == 1:

@@ -37,6 +37,8 @@ class Model(Trainer, Layer):
     """
 
     _graph: Graph | None
+    _losses_graph: Graph | None
+    _added_losses: list[Tensor]
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class Model(Trainer, Layer):
         self.__dict__["_added_losses"] = []
         functional = inputs is not _UNSET and outputs is not _UNSET
         if not functional and (inputs is not _UNSET or outputs is not _UNSET):
-            raise TypeError("a functional model needs both inputs and outputs: Model(inputs, outputs)")
+            raise TypeError("a functional model needs inputs and outputs: Model(inputs, outputs)")
         if name is None and functional and type(self) is Model:
             from fastconv.layers.naming import unique_name
 
@@ -204,10 +206,11 @@ class Model(Trainer, Layer):
         del mask, training
         if not self._added_losses:
             return self._graph.run(self.name, inputs)
-        if self._losses_graph is None:
+        graph = self._losses_graph
+        if graph is None:
             both = [self._graph.outputs, *self._added_losses]
-            self.__dict__["_losses_graph"] = Graph(self._graph.inputs, both)
-        outputs, *losses = self._losses_graph.run(self.name, inputs)
+            graph = self.__dict__["_losses_graph"] = Graph(self._graph.inputs, both)
+        outputs, *losses = graph.run(self.name, inputs)
         super().add_loss(losses)
         return outputs
 
@@ -278,14 +281,6 @@ class Model(Trainer, Layer):
         from fastconv.saving.saving import load_weights
 
         load_weights(self, filepath, **kwargs)
-
-    def export(self, filepath: str | PathLike[str], format: str = "onnx", **kwargs: Any) -> None:
-        """Write the model for other runtimes; ``"onnx"`` is the one format."""
-        if format != "onnx":
-            raise ValueError(f"export: format must be 'onnx', got {format!r}")
-        from fastconv.saving.onnx import export_onnx
-
-        export_onnx(self, filepath, **kwargs)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text, for :func:`model_from_json`."""
@@ -360,4 +355,3 @@ def _placeholders(shapes: Any) -> Any:
 
 def _batch_shape(x: Any) -> Any:
     return (None, *tuple(x.shape)[1:])
-

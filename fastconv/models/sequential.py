@@ -29,6 +29,8 @@ class Sequential(Model):
         ValueError: if two layers have the same name.
     """
 
+    _chain: list[Layer]
+
     def __init__(
         self, layers: Iterable[Any] | None = None, trainable: bool = True, name: str | None = None
     ) -> None:
@@ -103,7 +105,7 @@ class Sequential(Model):
         del rebuild
         if not self.layers:
             raise ValueError(f"model {self.name!r} has no layer to remove")
-        layer: Layer = self._chain.pop()
+        layer = self._chain.pop()
         if self._graph is not None:
             node = layer._inbound_nodes.pop()
             self._set_graph(self._graph.inputs, node.args[0])
@@ -149,7 +151,9 @@ class Sequential(Model):
     # Configuration
 
     def get_build_config(self) -> dict[str, Any] | None:
-        return None if self._graph is None else {"input_shape": self._graph.inputs.shape}
+        if self._graph is None:
+            return None
+        return {"input_shape": self.inputs[0].shape}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         shape = config.get("input_shape")
@@ -166,7 +170,7 @@ class Sequential(Model):
             "layers": [serialize_keras_object(layer) for layer in self._chain],
         }
         if self._graph is not None:
-            config["build_input_shape"] = self._graph.inputs.shape
+            config["build_input_shape"] = self.inputs[0].shape
         return config
 
     @classmethod
@@ -197,4 +201,3 @@ def _known_input_shape(layer: Layer) -> Any:
         shape = map_structure(lambda t: t.shape, layer._graph.inputs)
         return shape if isinstance(shape, tuple) else None
     return None
-

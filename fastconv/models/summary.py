@@ -34,7 +34,11 @@ def print_summary(
     width = line_length or (DEFAULT_WIDTH if plain else min(max(console.width, 60), 100))
     if plain:
         console = Console(
-            file=io.StringIO(), width=width, color_system=None, force_terminal=False, highlight=False
+            file=io.StringIO(),
+            width=width,
+            color_system=None,
+            force_terminal=False,
+            highlight=False,
         )
     console.print(f'Model: "{_escape(model.name)}"', style="bold")
     console.print(_table(model, width, expand_nested, show_trainable, layer_range))

@@ -125,7 +125,7 @@ def read_model_weights(
     import h5py
 
     with blamed_on(path, "an HDF5 file of weights"), h5py.File(path, "r") as file:
-        group = file["model_weights"] if "model_weights" in file else file
+        group = file.get("model_weights", file)
         if by_name:
             pairs = _pairs_by_name(model, group, skip_mismatch)
         else:

@@ -246,8 +246,8 @@ def deserialize_keras_object(
     name, inner = config["class_name"], config["config"]
     if name in _UNSAFE:
         raise ValueError(
-            "the file holds Python code (a pickled lambda), which fastconv does not run: replace it "
-            "by a named function, decorated with register_keras_serializable"
+            "the file holds Python code (a pickled lambda), which is never run: replace it by a "
+            "named function, decorated with register_keras_serializable"
         )
     if name in ("__numpy__", "__tensor__"):
         return np.array(inner["value"], dtype=inner["dtype"])
