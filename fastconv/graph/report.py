@@ -112,7 +112,7 @@ def _table(title: str) -> Table:
     table.title_justify = table.caption_justify = "left"
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("layer", max_width=11, overflow="ellipsis", no_wrap=True)
-    table.add_column("op", overflow="fold")
+    table.add_column("op", overflow="fold", min_width=20)
     table.add_column("algorithm", max_width=11)
     if "threads" not in title:
         table.add_column("output", no_wrap=True)
@@ -120,7 +120,8 @@ def _table(title: str) -> Table:
 
 
 def _names(row: dict[str, Any], *, shape: bool = True) -> list[str]:
-    label = ", ".join(part.split("/")[-1] for part in row["label"].split(", "))
+    first, *others = row["label"].split(", ")
+    label = first.split("/")[-1] + (" ..." if others else "")
     names = [str(row["step"]), label, row["op"], row["algorithm"]]
     return [*names, _dims(row["shape"])] if shape else names
 

@@ -92,6 +92,8 @@ class _Simplifier:
                 return found
         if PRIMITIVES[name].pointwise:
             inputs = _without_broadcasts(inputs, specs[0][0])
+            if not stateful and all(_spread(v) for v in inputs):
+                return [self._before_broadcast(name, inputs, attrs, specs[0])]
         key = None
         if not stateful:
             key = (name, tuple(map(id, inputs)), freeze(attrs))
@@ -106,10 +108,22 @@ class _Simplifier:
     def one(self, name: str, inputs: list[Value], spec: tuple[Shape, str], **attrs: Any) -> Value:
         return self.apply(name, inputs, attrs, [spec])[0]
 
+    def _before_broadcast(
+        self, name: str, inputs: list[Value], attrs: dict[str, Any], spec: tuple[Shape, str]
+    ) -> Value:
+        """Pointwise work on operands that are all broadcast: once for each of their elements."""
+        shape, dtype = spec
+        sources = [v.maker.inputs[0] if v.maker is not None else v for v in inputs]
+        small = self.one(name, sources, (broadcast([v.shape for v in sources]), dtype), **attrs)
+        if small.shape == shape:
+            return small
+        likes = next((v.maker.inputs[1:] for v in inputs if v.maker is not None), [])
+        return self.one("broadcast_to", [small, *likes], spec, shape=_sized(shape))
+
     def _fold(
         self, name: str, inputs: list[Value], attrs: dict[str, Any], specs: Specs
     ) -> list[Value] | None:
-        if not inputs or any(v.constant is None for v in inputs):
+        if not inputs or any(v.constant is None for v in inputs) or name == "broadcast_to":
             return None
         size = sum(v.row_size for v in inputs)
         for shape, _ in specs:
@@ -152,6 +166,13 @@ def _without_broadcasts(inputs: list[Value], shape: Shape) -> list[Value]:
             if broadcast([t.shape for t in trial]) == shape:
                 result = trial
     return result
+
+
+def _spread(value: Value) -> bool:
+    """Whether a value is made by broadcasting, or a number."""
+    if value.maker is None:
+        return value.scalar is not None
+    return value.maker.name == "broadcast_to"
 
 
 # Rules: from (inputs, attrs, specs) to the results, or None where the primitive stays.
