@@ -1,5 +1,6 @@
 #include "kernels/reduce.h"
 
+#include "kernels/simd/across.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/partial.h"
 
@@ -9,41 +10,19 @@ namespace {
 struct Sum {
   static constexpr float identity = 0.0f;
   static FC_INLINE vf of(vf a, vf b) { return a + b; }
-  static FC_INLINE float of(float a, float b) { return a + b; }
 };
 struct Prod {
   static constexpr float identity = 1.0f;
   static FC_INLINE vf of(vf a, vf b) { return a * b; }
-  static FC_INLINE float of(float a, float b) { return a * b; }
 };
 struct Max {
   static constexpr float identity = -__builtin_inff();
   static FC_INLINE vf of(vf a, vf b) { return (a > b) | (a != a) ? a : b; }
-  static FC_INLINE float of(float a, float b) { return a > b || a != a ? a : b; }
 };
 struct Min {
   static constexpr float identity = __builtin_inff();
   static FC_INLINE vf of(vf a, vf b) { return (a < b) | (a != a) ? a : b; }
-  static FC_INLINE float of(float a, float b) { return a < b || a != a ? a : b; }
 };
-
-template <class R>
-FC_INLINE float across(vf v) {
-  float lanes[kWidth];
-  store(lanes, v);
-  FC_UNROLL
-  for (int step = kWidth / 2; step > 0; step /= 2)
-    for (int i = 0; i < step; ++i) lanes[i] = R::of(lanes[i], lanes[i + step]);
-  return lanes[0];
-}
-
-// Lanes from n on become the identity.
-template <class R>
-FC_INLINE vf load_padded(const float* p, index_t n) {
-  vi lane;
-  for (int i = 0; i < kWidth; ++i) lane[i] = i;
-  return lane < static_cast<std::int32_t>(n) ? load_first(p, n) : splat(R::identity);
-}
 
 template <class R>
 float row(const float* in, index_t n) {
@@ -66,8 +45,8 @@ float row(const float* in, index_t n) {
     total = R::of(total, acc[0]);
   }
   for (; n - i >= kWidth; i += kWidth) total = R::of(total, load(in + i));
-  if (i < n) total = R::of(total, load_padded<R>(in + i, n - i));
-  return across<R>(total);
+  if (i < n) total = R::of(total, first_lanes_of(load_first(in + i, n - i), n - i, R::identity));
+  return across(total, [](vf a, vf b) { return R::of(a, b); })[0];
 }
 
 // VECTORS vectors of columns, or the first `last` columns of one vector.
@@ -132,17 +111,21 @@ FC_INLINE auto better(T a, T best) {
 
 template <bool Maximum>
 std::int32_t arg_row(const float* in, index_t n) {
-  if (n < 4 * kWidth) {
-    index_t found = 0;
-    for (index_t i = 1; i < n; ++i)
-      if (better<Maximum>(in[i], in[found])) found = i;
-    return static_cast<std::int32_t>(found);
-  }
-  const float extreme = Maximum ? row<Max>(in, n) : row<Min>(in, n);
-  for (index_t i = 0; i < n; ++i)
-    if (in[i] == extreme || (extreme != extreme && in[i] != in[i]))
-      return static_cast<std::int32_t>(i);
-  return 0;
+  const vi lane = lane_numbers();
+  // Lanes beyond the row repeat its first element, which they lose against.
+  vf best = n < kWidth ? first_lanes_of(load_first(in, n), n, in[0]) : load(in);
+  vi found = lane < static_cast<std::int32_t>(n) ? lane : vi{};
+  index_t i = kWidth;
+  const auto take = [&](vf x) {
+    const vi mask = better<Maximum>(x, best);
+    best = mask ? x : best;
+    found = mask ? lane + static_cast<std::int32_t>(i) : found;
+  };
+  for (; i + kWidth <= n; i += kWidth) take(load(in + i));
+  if (i < n) take(first_lanes_of(load_first(in + i, n - i), n - i, in[0]));
+  const vf extreme = across(best, [](vf a, vf b) { return better<Maximum>(a, b) ? a : b; });
+  const vi there = (best == extreme) | ((best != best) & (extreme != extreme));
+  return across_min(there ? found : math::splat_int(INT32_MAX));
 }
 
 template <bool Maximum>

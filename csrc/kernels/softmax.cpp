@@ -1,29 +1,13 @@
 #include "kernels/softmax.h"
 
+#include "kernels/simd/across.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/partial.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-FC_INLINE vf lanes_below(vf x, index_t n, float other) {
-  vi lane;
-  for (int i = 0; i < kWidth; ++i) lane[i] = i;
-  return lane < static_cast<std::int32_t>(n) ? x : splat(other);
-}
 FC_INLINE vf larger(vf a, vf b) { return (a > b) | (a != a) ? a : b; }
-FC_INLINE float across_sum(vf v) {
-  FC_UNROLL
-  for (int step = kWidth / 2; step > 0; step /= 2)
-    for (int i = 0; i < step; ++i) v[i] += v[i + step];
-  return v[0];
-}
-FC_INLINE float across_max(vf v) {
-  FC_UNROLL
-  for (int step = kWidth / 2; step > 0; step /= 2)
-    for (int i = 0; i < step; ++i) v[i] = v[i] > v[i + step] || v[i] != v[i] ? v[i] : v[i + step];
-  return v[0];
-}
 
 // body(i, load, store, lanes) for every vector of a row, the last one perhaps in part.
 template <class F>
@@ -42,7 +26,7 @@ FC_INLINE float row_max(const float* x, index_t n) {
   vf most = splat(-math::kInf);
   each(n, [&](index_t i, index_t lanes, auto get, auto) {
     const vf v = get(x + i);
-    most = larger(most, lanes == kWidth ? v : lanes_below(v, lanes, -math::kInf));
+    most = larger(most, lanes == kWidth ? v : first_lanes_of(v, lanes, -math::kInf));
   });
   return across_max(most);
 }
@@ -53,7 +37,7 @@ FC_INLINE float exponentials(float* out, const float* x, float most, index_t n) 
   each(n, [&](index_t i, index_t lanes, auto get, auto put) {
     const vf e = math::exp(get(x + i) - most);
     put(out + i, e);
-    total += lanes == kWidth ? e : lanes_below(e, lanes, 0.0f);
+    total += lanes == kWidth ? e : first_lanes_of(e, lanes, 0.0f);
   });
   return across_sum(total);
 }
@@ -74,7 +58,7 @@ void log_softmax(float* out, const float* x, index_t n) {
   vf total{};
   each(n, [&](index_t i, index_t lanes, auto get, auto) {
     const vf e = math::exp(get(x + i) - most);
-    total += lanes == kWidth ? e : lanes_below(e, lanes, 0.0f);
+    total += lanes == kWidth ? e : first_lanes_of(e, lanes, 0.0f);
   });
   const float log_total = log_of(across_sum(total));
   each(n, [&](index_t i, index_t, auto get, auto put) {
@@ -114,7 +98,7 @@ float cross_entropy(float* probabilities, const float* logits, const float* targ
   vf total{};
   each(n, [&](index_t i, index_t lanes, auto get, auto) {
     const vf e = math::exp(get(logits + i) - most);
-    total += lanes == kWidth ? e : lanes_below(e, lanes, 0.0f);
+    total += lanes == kWidth ? e : first_lanes_of(e, lanes, 0.0f);
   });
   const float sum = across_sum(total), log_sum = log_of(sum), inverse = 1.0f / sum;
   vf loss{};
