@@ -48,7 +48,7 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What ``fastconv train`` with a few epochs left behind."""
     folder = tmp_path_factory.mktemp("trained")
-    assert main(["train", "--epochs", "4", "--verbose", "0", "--out", str(folder)]) == 0
+    assert main(["train", "--epochs", "2", "--verbose", "0", "--out", str(folder)]) == 0
     return folder
 
 
@@ -71,7 +71,7 @@ def test_train_writes_its_model_and_history(trained: Path) -> None:
     record = json.loads((trained / "history.json").read_text())
     assert record["dataset"] == "digits"
     assert record["classes"] == list("0123456789")
-    assert {len(v) for v in record["history"].values()} == {4}
+    assert {len(v) for v in record["history"].values()} == {2}
     model = fastconv.models.load_model(trained / "model.keras")
     (_, _), (x, y) = digits.load_data()
     p = model.predict(x[..., None] / np.float32(16), verbose=0)
@@ -80,7 +80,7 @@ def test_train_writes_its_model_and_history(trained: Path) -> None:
 
 def test_the_seed_decides_everything(trained: Path, tmp_path: Path) -> None:
     for threads, out in (("1", "a"), ("2", "b")):
-        arguments = ["--epochs", "4", "--verbose", "0", "--threads", threads, "--out", out]
+        arguments = ["--epochs", "2", "--verbose", "0", "--threads", threads, "--out", out]
         assert main(["train", *arguments]) == 0
     histories = [
         json.loads((folder / "history.json").read_text())["history"]

@@ -14,6 +14,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import fastconv
@@ -36,7 +37,8 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     module = importlib.import_module(name)
     assert module.__doc__ is not None
-    assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
+    names = {"np": np, "fastconv": fastconv}
+    assert doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS).failed == 0
 
 
 def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
