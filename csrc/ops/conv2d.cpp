@@ -3,11 +3,10 @@
 
 #include "ops/fused.h"
 #include "ops/registry.h"
+#include "ops/winograd.h"
 
 namespace fastconv {
 namespace {
-
-using Factory = std::unique_ptr<Op> (*)(const OpSpec&);
 
 // A convolution with one tap is a dense layer on pixels.
 std::unique_ptr<Op> as_dense(OpSpec spec, const char* name) {
@@ -15,6 +14,10 @@ std::unique_ptr<Op> as_dense(OpSpec spec, const char* name) {
   weights.shape.erase(weights.shape.begin(), weights.shape.begin() + 2);
   spec.name = name;
   return make_op(spec);
+}
+
+bool takes_winograd(const std::string& wanted, const Convolution& c, const OpSpec& spec) {
+  return (wanted == "winograd" || (wanted == "auto" && winograd_wins(c))) && winograd_can(c, spec);
 }
 
 std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
@@ -28,6 +31,7 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   if (wanted == "im2col" && !spec.attrs.has("pool")) return im2col_conv2d(spec);
   if (wanted != "direct" && c.is_pointwise() && !spec.attrs.has("pool"))
     return as_dense(spec, "dense");
+  if (takes_winograd(wanted, c, spec)) return winograd_conv2d(spec);
   return direct_conv2d(spec);
 }
 
@@ -37,6 +41,7 @@ std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {
   const std::string wanted = wanted_algorithm(spec);
   if (wanted == "im2col") return im2col_conv2d_input_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_input_grad");
+  if (takes_winograd(wanted, c, spec)) return winograd_conv2d_input_grad(spec);
   return direct_conv2d_input_grad(spec);
 }
 
@@ -51,6 +56,7 @@ std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
   const std::string wanted = wanted_algorithm(spec);
   if (wanted == "im2col") return im2col_conv2d_weight_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_weight_grad");
+  if (takes_winograd(wanted, c, spec)) return winograd_conv2d_weight_grad(spec);
   return direct_conv2d_weight_grad(spec);
 }
 
