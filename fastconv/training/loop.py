@@ -54,16 +54,20 @@ def run_pieces(
     return done
 
 
-def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int, tick: Any) -> int:
-    """Train on a piece; the optimizer counts the steps even when they are interrupted."""
-    first = int(optimizer.iterations)
-    steps = piece.steps
-    rows = len(piece.sources)
-    counter.data[...] = first
-    values = [
+def step_values(optimizer: Any, piece: Piece) -> list[tuple[int, Array]]:
+    """The learning rate and the 1-based number of every step of a piece."""
+    first, steps, rows = int(optimizer.iterations), piece.steps, len(piece.sources)
+    return [
         (rows, optimizer.rates(first, steps)),
         (rows + 1, np.arange(first + 1, first + 1 + steps, dtype=np.int32)),
     ]
+
+
+def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int, tick: Any) -> int:
+    """Train on a piece; the optimizer counts the steps even when they are interrupted."""
+    first = int(optimizer.iterations)
+    counter.data[...] = first
+    values = step_values(optimizer, piece)
     try:
         plan.run_epoch(
             piece.sources,
@@ -97,5 +101,14 @@ def plain_piece(
         first_step=first_step,
         tick=tick,
         interval=INTERVAL,
+    )
+    return done
+
+
+def timed_piece(plan: Any, optimizer: Any, piece: Piece, nanoseconds: Array) -> int:
+    """Run a piece (a training one with an optimizer) and add up the times of the plan's steps."""
+    values = [] if optimizer is None else step_values(optimizer, piece)
+    done: int = plan.run_epoch(
+        piece.sources, None, piece.count, piece.batch, values, nanoseconds=nanoseconds
     )
     return done

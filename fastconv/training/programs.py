@@ -236,6 +236,12 @@ class Plans:
             self._steps[key] = make()
         return self._steps[key]
 
+    def has(self, mode: str, signature: Signature) -> bool:
+        return (mode, signature) in self._steps
+
+    def known(self, mode: str, signature: Signature) -> Step:
+        return self._steps[(mode, signature)]
+
     def plan(self, mode: str, signature: Signature, batch: int) -> Any:
         """A plan for at least ``batch`` rows; one that was made for more rows is used again."""
         key = (mode, signature)

@@ -15,7 +15,8 @@ from fastconv.training.compile import Compiled
 from fastconv.training.data import Rows, split_validation, unpack
 from fastconv.training.feed import ArrayFeed, Feed, Piece, make_feed
 from fastconv.training.labels import check_labels
-from fastconv.training.loop import plain_piece, run_pieces, train_piece
+from fastconv.training.loop import plain_piece, run_pieces, timed_piece, train_piece
+from fastconv.training.numpy_plan import NumpyPlan
 from fastconv.training.programs import (
     Plans,
     Signature,
@@ -28,6 +29,7 @@ from fastconv.training.programs import (
 )
 
 DEFAULT_BATCH = 32
+_METHODS = {"train": "fit", "test": "evaluate", "predict": "predict"}
 
 
 class Trainer:
@@ -199,7 +201,7 @@ class Trainer:
         plans = self._current_plans()
         if mode == "predict":
             return plans.step(mode, signature, lambda: predict_step(self, signature))
-        compiled = self._require_compiled({"train": "fit", "test": "evaluate"}[mode])
+        compiled = self._require_compiled(_METHODS[mode])
         if mode == "test":
             return plans.step(mode, signature, lambda: test_step(self, compiled, signature))
         if self._trained is None:
@@ -219,8 +221,17 @@ class Trainer:
         )
 
     def _plan(self, mode: str, signature: Signature, batch: int) -> Any:
-        self._step(mode, signature)
-        return self._current_plans().plan(mode, signature, batch)
+        """A plan for a signature; that the plans fit the model has been seen to by `_feed`."""
+        plans = self._plans
+        if plans is None or not plans.has(mode, signature):
+            self._step(mode, signature)
+            plans = self._plans
+            assert plans is not None
+        return plans.plan(mode, signature, batch)
+
+    def _known_step(self, mode: str, signature: Signature) -> Step:
+        assert self._plans is not None
+        return self._plans.known(mode, signature)
 
     def _check(self, mode: str, signature: Signature, rows: Rows) -> None:
         """Trace the program for this data and look at its labels, before anything is changed."""
@@ -500,7 +511,7 @@ class Trainer:
         def run(piece: Piece, done: int, tick: Any) -> int:
             nonlocal step
             plan = self._plan("predict", piece.signature, piece.batch)
-            step = self._step("predict", piece.signature)
+            step = self._known_step("predict", piece.signature)
             outputs = [_rows_for(t, piece.count, self.name) for t in step.program.outputs]
             parts.append(outputs)
             return plain_piece(plan, piece, outputs, 0, done, tick)
@@ -573,28 +584,79 @@ class Trainer:
 
     # ---- looking inside
 
-    def plan_summary(self, mode: str = "train", batch_size: int = DEFAULT_BATCH) -> str:
+    def plan_summary(self, mode: str = "train") -> str:
         """The steps of a plan as a table: what is computed how, with its size.
 
         Args:
             mode: ``"train"``, ``"test"`` or ``"predict"``.
-            batch_size: rows of a step, where no plan has been made yet.
 
         Raises:
-            ValueError: for a plan that has not been made (train or evaluate first).
+            ValueError: for a plan that has not been made yet: fit, evaluate or predict first.
         """
-        from fastconv.graph import report
+        from fastconv.graph.report import plan_table
 
-        return report.plan_table(self._made_plan(mode))
+        return plan_table(self._made_plan(mode))
+
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        mode: str = "train",
+    ) -> str:
+        """Run over the data once and say, as a table, what took how long.
+
+        The model and its optimizer are left as they were.
+
+        Args:
+            x, y, sample_weight: as in :meth:`fit`.
+            batch_size: rows of a step, 32 by default.
+            mode: ``"train"``, ``"test"`` or ``"predict"``.
+
+        Raises:
+            ValueError, TypeError: as :meth:`fit`.
+        """
+        from fastconv.graph.report import profile_table
+
+        if mode not in _METHODS:
+            raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")
+        batch = _positive("batch_size", batch_size, DEFAULT_BATCH)
+        feed = self._feed(mode, x, y, sample_weight, batch=batch)
+        if not isinstance(feed, ArrayFeed):
+            raise TypeError("profile needs arrays")
+        (piece,) = feed.pieces(None, None, True)
+        plan = self._plan(mode, piece.signature, piece.batch)
+        _native(plan, "profile")
+        state = list(self.weights)
+        if self._compiled is not None:
+            state += [*self._compiled.state(), *self._compiled.optimizer.variables]
+        saved = [v.numpy() for v in state]
+        nanoseconds = np.zeros(len(plan.steps), np.float64)
+        try:
+            steps = timed_piece(
+                plan, None if mode != "train" else self.optimizer, piece, nanoseconds
+            )
+        finally:
+            for variable, value in zip(state, saved, strict=True):
+                variable.assign(value)
+        return profile_table(plan, nanoseconds, steps, piece.batch)
 
     def _made_plan(self, mode: str) -> Any:
-        if mode not in ("train", "test", "predict"):
+        if mode not in _METHODS:
             raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")
         plan = self._current_plans().latest(mode)
         if plan is None:
-            call = {"train": "fit", "test": "evaluate", "predict": "predict"}[mode]
-            raise ValueError(f"model {self.name!r} has no {mode} plan yet: call {call}() first")
+            raise ValueError(
+                f"model {self.name!r} has no {mode} plan yet: call {_METHODS[mode]}() first"
+            )
+        _native(plan, "plan_summary")
         return plan
+
+
+def _native(plan: Any, method: str) -> None:
+    if isinstance(plan, NumpyPlan):
+        raise ValueError(f"{method} needs backend='native', the model is compiled for 'numpy'")
 
 
 def _positive(name: str, value: Any, default: int) -> int:
