@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastconv.layers.layer import Layer, _parameters
+from fastconv.layers.configuration import parameters
+from fastconv.layers.layer import Layer
 
 
 class Lambda(Layer):
@@ -37,7 +38,7 @@ class Lambda(Layer):
         self._output_shape = output_shape
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        extra = {"training": training} if "training" in _parameters(self.function) else {}
+        extra = {"training": training} if "training" in parameters(self.function) else {}
         return self.function(inputs, **self.arguments, **extra)
 
     def get_config(self) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv.graph.tensor import Tensor
+from fastconv.layers.configuration import policy_name
 from fastconv.layers.functional import attach
-from fastconv.layers.layer import Layer, policy_name
+from fastconv.layers.layer import Layer
 
 _NARROWED = {"float64": "float32", "float16": "float32", "bfloat16": "float32", "int64": "int32"}
 _DTYPES = ("float32", "int32", "uint8", "bool")

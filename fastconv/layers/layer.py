@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import functools
-import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.graph.primitive import Trace, as_array, current_trace
-from fastconv.graph.tensor import Array, Shape, Tensor, Variable
-from fastconv.layers.functional import FunctionalNode, record
+from fastconv.graph.tensor import Shape, Tensor, Variable
+from fastconv.layers.configuration import Configured, check_dtype, parameters
+from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.naming import unique_name
+from fastconv.layers.state import WeightHolder
 from fastconv.layers.structure import flatten, map_structure
-
-_DTYPES = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,13 @@ def _once_built(build: Callable[..., Any]) -> Callable[..., Any]:
             return
         shape = args[0] if args else next(iter(kwargs.values()), None)
         build(self, *args, **kwargs)
-        self._build_shape = None if shape is None else _as_shape(shape)
+        self._build_shape = None if shape is None else as_shape(shape)
         self.built = True
 
     return wrapper
 
 
-class Layer:
+class Layer(Configured, WeightHolder):
     """A function of tensors with weights.
 
     Subclasses override ``call(inputs)`` (with a ``training`` argument where it matters), create
@@ -69,12 +66,7 @@ class Layer:
     """
 
     input_spec: InputSpec | None = None
-    name: str
-    built: bool
-    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
     _inbound_nodes: list[FunctionalNode]
-    _trainable_variables: list[Variable]
-    _non_trainable_variables: list[Variable]
     _losses: list[Any]
     _build_shape: Any
 
@@ -117,7 +109,7 @@ class Layer:
             raise ValueError(f"a layer's name must be a string without '/', got {name!r}")
         self.name = name or unique_name(type(self).__name__)
         self._trainable = bool(trainable)
-        self.dtype = _check_dtype(dtype)
+        self.dtype = check_dtype(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if input_dim is not None and input_shape is None:
             input_shape = (input_dim,)
@@ -127,18 +119,11 @@ class Layer:
             batch_input_shape = (None, *input_shape)
         self._batch_input_shape = None if batch_input_shape is None else tuple(batch_input_shape)
 
-    def __setattr__(self, key: str, value: Any) -> None:
-        if isinstance(value, Variable):
-            own = self._trainable_variables if value.trainable else self._non_trainable_variables
-            if not any(v is value for v in self._own_variables):
-                own.append(value)
-        super().__setattr__(key, value)
-
     # Building
 
     def build(self, input_shape: Any) -> None:
         """Create the weights for inputs of a shape; the batch dimension is None."""
-        self._build_shape = _as_shape(input_shape)
+        self._build_shape = as_shape(input_shape)
         self.built = True
 
     def add_weight(
@@ -189,7 +174,7 @@ class Layer:
     def build_from_config(self, config: dict[str, Any]) -> None:
         shape = config.get("input_shape", config.get("shapes_dict"))
         if shape is not None and not self.built:
-            self.build(_as_shape(shape))
+            self.build(as_shape(shape))
 
     # Calling
 
@@ -238,10 +223,10 @@ class Layer:
     def _resolve_training(self, kwargs: dict[str, Any], outer: _Call | None) -> bool:
         """Explicit argument, else the surrounding call's, else False; put into kwargs if taken."""
         given = kwargs.pop("training", None)
-        if kwargs.get("mask", ...) is None and "mask" not in _parameters(type(self).call):
+        if kwargs.get("mask", ...) is None and "mask" not in parameters(type(self).call):
             del kwargs["mask"]
         training = bool(given if given is not None else outer.training if outer else False)
-        if "training" in _parameters(type(self).call):
+        if "training" in parameters(type(self).call):
             kwargs["training"] = training
         return training
 
@@ -278,9 +263,7 @@ class Layer:
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the outputs for inputs of a shape."""
-        from fastconv.layers.functional import output_specs
-
-        shapes = _as_shape(input_shape)
+        shapes = as_shape(input_shape)
         many = isinstance(shapes, list)
         tensors = [Tensor(s) for s in shapes] if many else Tensor(shapes)
         return map_structure(lambda t: t.shape, output_specs(self, (tensors,), {}))
@@ -307,128 +290,6 @@ class Layer:
             if variable.regularizer is not None:
                 found.append(variable.regularizer(variable))
         return found
-
-    # Weights
-
-    @property
-    def _own_variables(self) -> list[Variable]:
-        return self._trainable_variables + self._non_trainable_variables
-
-    def _sublayers(self) -> list[Layer]:
-        """Layers held in attributes, and in lists, tuples and dictionaries there."""
-        found: list[Layer] = []
-        for key, value in self.__dict__.items():
-            if key not in ("_inbound_nodes", "_init_arguments"):
-                _collect_layers(value, found)
-        return found
-
-    def _flatten_layers(self) -> Iterator[Layer]:
-        """The layer and every layer inside it, each once."""
-        seen: set[int] = set()
-        stack: list[Layer] = [self]
-        while stack:
-            layer = stack.pop()
-            if id(layer) not in seen:
-                seen.add(id(layer))
-                yield layer
-                stack.extend(reversed(layer._sublayers()))
-
-    @property
-    def weights(self) -> list[Variable]:
-        """Every weight, each layer's trainable ones before its others."""
-        return _unique(v for layer in self._flatten_layers() for v in layer._own_variables)
-
-    variables = weights
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes: none of a layer whose ``trainable`` is False."""
-        if not self.trainable:
-            return []
-        own = iter(self._trainable_variables)
-        inner = (v for layer in self._sublayers() for v in layer.trainable_weights)
-        return _unique((*own, *inner))
-
-    trainable_variables = trainable_weights
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        trainable = {id(v) for v in self.trainable_weights}
-        return [v for v in self.weights if id(v) not in trainable]
-
-    non_trainable_variables = non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        """Set for the layer and every layer inside it; takes effect at the next ``compile``."""
-        for layer in self._flatten_layers():
-            layer._trainable = bool(value)
-
-    def get_weights(self) -> list[Array]:
-        """Copies of the weights as arrays."""
-        return [v.numpy() for v in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Set every weight from arrays in the order of :meth:`get_weights`.
-
-        Raises:
-            ValueError: if their number or a shape does not fit; nothing is changed then.
-        """
-        variables = self.weights
-        if len(weights) != len(variables):
-            raise ValueError(
-                f"layer {self.name!r} has {len(variables)} weights, got {len(weights)}"
-            )
-        arrays = [np.asarray(w) for w in weights]
-        for variable, array in zip(variables, arrays, strict=True):
-            if array.shape != variable.shape:
-                raise ValueError(
-                    f"layer {self.name!r}: weight {variable.path!r} has shape {variable.shape}, "
-                    f"got {array.shape}"
-                )
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
-
-    def count_params(self) -> int:
-        """The number of weights, element by element.
-
-        Raises:
-            ValueError: if the layer is not built yet.
-        """
-        if not self.built:
-            raise ValueError(f"layer {self.name!r} has no weights yet: build it, or call it once")
-        return sum(v.size for v in self.weights)
-
-    def save_own_variables(self, store: Any) -> None:
-        """Put the layer's own weights into ``store`` under "0", "1", ..."""
-        for i, variable in enumerate(self._own_variables):
-            store[str(i)] = variable.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Take the layer's own weights from ``store``.
-
-        Raises:
-            ValueError: if their number or a shape differs.
-        """
-        variables = self._own_variables
-        if len(store) != len(variables):
-            raise ValueError(
-                f"layer {self.name!r} has {len(variables)} weights of its own, the file has "
-                f"{len(store)}"
-            )
-        arrays = [np.asarray(store[str(i)]) for i in range(len(variables))]
-        for variable, array in zip(variables, arrays, strict=True):
-            if variable.shape != array.shape:
-                raise ValueError(
-                    f"layer {self.name!r}: weight {variable.path!r} has shape {variable.shape}, "
-                    f"the file has {array.shape}"
-                )
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array)
 
     # Functional models
 
@@ -464,89 +325,13 @@ class Layer:
             )
         return self._inbound_nodes[0]
 
-    # Configuration
-
-    @property
-    def compute_dtype(self) -> str:
-        return "float32"
-
-    variable_dtype = compute_dtype
-
-    def get_config(self) -> dict[str, Any]:
-        """What the constructor needs to make an equal layer, without its weights."""
-        config: dict[str, Any] = {
-            "name": self.name,
-            "trainable": self.trainable,
-            "dtype": dtype_policy(),
-        }
-        if self.activity_regularizer is not None:
-            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config:
-            config.update(self._constructor_arguments())
-        return config
-
-    def _constructor_arguments(self) -> dict[str, Any]:
-        """Arguments given to the constructor of a class that has no get_config of its own."""
-        args, kwargs = self._init_arguments
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        for key, value in given.items():
-            if not _is_plain(value):
-                raise NotImplementedError(
-                    f"{type(self).__name__} must override get_config to be saved: its argument "
-                    f"{key}={value!r} is not a plain value"
-                )
-        base = ("name", "trainable", "dtype", "activity_regularizer", "input_shape", "input_dim")
-        return {k: v for k, v in given.items() if k not in base}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """A new layer from :meth:`get_config`."""
-        config["dtype"] = policy_name(config.get("dtype"))
-        accepted = _constructor_parameters(cls.__mro__)
-        # Options of other versions of Keras that are switched off do no harm.
-        return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def dtype_policy() -> dict[str, Any]:
-    """float32, as Keras writes it in a config."""
-    return {
-        "module": "keras",
-        "class_name": "DTypePolicy",
-        "config": {"name": "float32"},
-        "registered_name": None,
-    }
-
-
-def policy_name(dtype: Any) -> Any:
-    """The name of a dtype or of a DTypePolicy's config."""
-    return dtype["config"]["name"] if isinstance(dtype, dict) else dtype
 
 
 def as_float(x: Any) -> Any:
     """``x`` as float32: images may come as uint8, labels and counts as integers."""
     return x if str(x.dtype) == "float32" else ops.cast(x, "float32")
-
-
-def _check_dtype(dtype: Any) -> str:
-    name = policy_name(dtype)
-    if name is not None and name not in _DTYPES:
-        raise ValueError(f"fastconv computes in float32; a layer's dtype cannot be {name!r}")
-    return "float32"
-
-
-@functools.lru_cache(maxsize=1024)
-def _constructor_parameters(classes: tuple[type, ...]) -> frozenset[str]:
-    inits = [c.__dict__["__init__"] for c in classes if "__init__" in c.__dict__]
-    return frozenset(name for init in inits for name in _parameters(init))
-
-
-@functools.lru_cache(maxsize=1024)
-def _parameters(call: Callable[..., Any]) -> frozenset[str]:
-    return frozenset(inspect.signature(call).parameters)
 
 
 def _as_input(x: Any) -> Any:
@@ -560,36 +345,12 @@ def _shape_of(x: Any) -> Shape:
     return (None, *shape[1:]) if shape else shape
 
 
-def _as_shape(shape: Any) -> Any:
+def as_shape(shape: Any) -> Any:
     """Tuples for shapes, also where a file made lists of them."""
     if isinstance(shape, dict):
-        return {k: _as_shape(v) for k, v in shape.items()}
+        return {k: as_shape(v) for k, v in shape.items()}
     if isinstance(shape, (list, tuple)):
         if any(isinstance(d, (list, tuple)) for d in shape):
-            return [_as_shape(s) for s in shape]
+            return [as_shape(s) for s in shape]
         return tuple(None if d is None else int(d) for d in shape)
     return shape
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(_is_plain(v) for v in value)
-    if isinstance(value, dict):
-        return all(_is_plain(v) for v in value.values())
-    return value is None or isinstance(value, (bool, int, float, str))
-
-
-def _collect_layers(value: Any, found: list[Layer]) -> None:
-    if isinstance(value, Layer):
-        if not any(value is known for known in found):
-            found.append(value)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _collect_layers(item, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _collect_layers(item, found)
-
-
-def _unique(variables: Any) -> list[Variable]:
-    return list({id(v): v for v in variables}.values())

@@ -10,7 +10,7 @@ from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
-from fastconv.layers.layer import Layer, _as_shape
+from fastconv.layers.layer import Layer, as_shape
 from fastconv.layers.op_layer import OpLayer
 from fastconv.layers.structure import flatten, map_structure
 from fastconv.models.graph import Graph
@@ -177,7 +177,7 @@ class Model(Trainer, Layer):
 
     def build(self, input_shape: Any) -> None:
         """Create the weights by calling the model on symbolic inputs of a shape."""
-        tensors = _placeholders(_as_shape(input_shape))
+        tensors = _placeholders(as_shape(input_shape))
         self.built = True
         try:
             output_specs(self, (tensors,), {})

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastconv.graph.tensor import Tensor
+from fastconv.layers.configuration import dtype_policy
 from fastconv.layers.functional import record
 from fastconv.layers.input_layer import InputLayer
-from fastconv.layers.layer import Layer, _as_shape, dtype_policy
+from fastconv.layers.layer import Layer, as_shape
 from fastconv.layers.structure import map_structure
 from fastconv.models.model import Model
 
@@ -121,7 +122,7 @@ class Sequential(Model):
         """
         if input_shape is None:
             raise ValueError(f"model {self.name!r} cannot be built without an input shape")
-        self._chain_up(InputLayer(batch_shape=_as_shape(input_shape)))
+        self._chain_up(InputLayer(batch_shape=as_shape(input_shape)))
 
     def _chain_up(self, start: InputLayer) -> None:
         x = start.output
@@ -139,7 +140,7 @@ class Sequential(Model):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], outer: Any = None
     ) -> None:
         if self._graph is None:
-            x = args[0] if args else next(iter(kwargs.values()), None)
+            x: Any = args[0] if args else next(iter(kwargs.values()), None)
             if not self._chain:
                 raise ValueError(f"model {self.name!r} has no layers")
             if not hasattr(x, "shape"):

@@ -1,0 +1,103 @@
+"""The configuration of layers: what their constructors were given, as plain data."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from fastconv import regularizers
+
+_DTYPES = ("float32", "mixed_float16", "mixed_bfloat16")
+
+
+class Configured:
+    """Can be made again from a dictionary of plain values."""
+
+    name: str
+    trainable: bool
+    activity_regularizer: Any
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    @property
+    def compute_dtype(self) -> str:
+        return "float32"
+
+    variable_dtype = compute_dtype
+
+    def get_config(self) -> dict[str, Any]:
+        """What the constructor needs to make an equal layer, without its weights."""
+        config: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": dtype_policy(),
+        }
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is Configured.get_config:
+            config.update(self._constructor_arguments())
+        return config
+
+    def _constructor_arguments(self) -> dict[str, Any]:
+        """Arguments given to the constructor of a class that has no get_config of its own."""
+        args, kwargs = self._init_arguments
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        for key, value in given.items():
+            if not _is_plain(value):
+                raise NotImplementedError(
+                    f"{type(self).__name__} must override get_config to be saved: its argument "
+                    f"{key}={value!r} is not a plain value"
+                )
+        base = ("name", "trainable", "dtype", "activity_regularizer", "input_shape", "input_dim")
+        return {k: v for k, v in given.items() if k not in base}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A new layer from :meth:`get_config`."""
+        config["dtype"] = policy_name(config.get("dtype"))
+        accepted = _constructor_parameters(cls.__mro__)
+        # Options of other versions of Keras that are switched off do no harm.
+        return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})
+
+
+def dtype_policy() -> dict[str, Any]:
+    """float32, as Keras writes it in a config."""
+    return {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float32"},
+        "registered_name": None,
+    }
+
+
+def policy_name(dtype: Any) -> Any:
+    """The name of a dtype or of a DTypePolicy's config."""
+    return dtype["config"]["name"] if isinstance(dtype, dict) else dtype
+
+
+def check_dtype(dtype: Any) -> str:
+    name = policy_name(dtype)
+    if name is not None and name not in _DTYPES:
+        raise ValueError(f"fastconv computes in float32; a layer's dtype cannot be {name!r}")
+    return "float32"
+
+
+@functools.lru_cache(maxsize=1024)
+def _constructor_parameters(classes: tuple[type, ...]) -> frozenset[str]:
+    inits = [c.__dict__["__init__"] for c in classes if "__init__" in c.__dict__]
+    return frozenset(name for init in inits for name in parameters(init))
+
+
+@functools.lru_cache(maxsize=1024)
+def parameters(call: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(call).parameters)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(v) for v in value)
+    if isinstance(value, dict):
+        return all(_is_plain(v) for v in value.values())
+    return value is None or isinstance(value, (bool, int, float, str))
