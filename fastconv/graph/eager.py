@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastconv import reference
-from fastconv.graph.primitive import Primitive, as_array, bind, tracing
+from fastconv.graph.primitive import PRIMITIVES, Primitive, as_array, bind, tracing
 from fastconv.graph.primitives.update import RULES
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable
@@ -19,26 +19,50 @@ _MOVES = frozenset(
     {"reshape", "transpose", "concatenate", "slice", "pad", "broadcast_to", "take", "scatter_add"}
     | {"one_hot", "flip", "identity", "stop_gradient", "cast", "count"}
 )
+_CACHED_BYTES = 1 << 22  # plans of more keep no memory once they ran
 Key = tuple[tuple[tuple[int, ...], str], ...]
+
+
+class _Work(NamedTuple):
+    """How a primitive runs on arrays of certain shapes."""
+
+    plan: Any  # None: in NumPy
+    dtypes: list[str]
+    many: bool  # several outputs
 
 
 def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """The result of one primitive, or a tuple where it has several outputs."""
-    like = next((str(x.dtype) for x in inputs if isinstance(x, (np.ndarray, Variable))), None)
+    like = next((_name(x.dtype) for x in inputs if isinstance(x, (np.ndarray, Variable))), None)
     arrays = [as_array(x, like=like) for x in inputs]
-    specs = op.shape_rule(*(Tensor(a.shape, str(a.dtype)) for a in arrays), **attrs)
-    listed = specs if isinstance(specs, list) else [specs]
+    prepare = _work if sum(a.nbytes for a in arrays) <= _CACHED_BYTES else _work.__wrapped__
+    work = prepare(
+        op.name,
+        tuple((a.shape, _name(a.dtype)) for a in arrays),
+        tuple((k, tuple(v) if isinstance(v, (list, tuple)) else v) for k, v in attrs.items()),
+    )
     state = _random_state() if op.stateful else {}
-    if _is_native(op, arrays, listed):
-        results = _run_plan(op, arrays, attrs, state)
+    if work.plan is not None:
+        results = work.plan.run(arrays, 1, **state)
     else:
         value = reference.EVAL[op.name](*arrays, **attrs, **state)
         values = value if isinstance(value, tuple) else (value,)
         results = [
             _owned(np.asarray(v, dtype), arrays)
-            for v, (_, dtype) in zip(values, listed, strict=True)
+            for v, dtype in zip(values, work.dtypes, strict=True)
         ]
-    return tuple(results) if isinstance(specs, list) else results[0]
+    return tuple(results) if work.many else results[0]
+
+
+_NAMES: dict[Any, str] = {}
+
+
+def _name(dtype: Any) -> str:
+    """``str(dtype)``, which NumPy composes anew each time."""
+    known = _NAMES.get(dtype)
+    if known is None:
+        _NAMES[dtype] = known = str(dtype)
+    return known
 
 
 def _owned(result: Array, arrays: Sequence[Array]) -> Array:
@@ -52,33 +76,28 @@ def _random_state() -> dict[str, int]:
     return {"seed": next_seed(), "step": 0}
 
 
-def _is_native(op: Primitive, arrays: Sequence[Array], specs: Sequence[Any]) -> bool:
-    return (
-        specs[0][1] == "float32"
-        and op.name not in _MOVES
-        and op.name not in RULES
-        and all(a.size and str(a.dtype) in _NATIVE_DTYPES for a in arrays)
-        and all(0 not in shape for shape, _ in specs)
-    )
-
-
-def _run_plan(
-    op: Primitive, arrays: Sequence[Array], attrs: dict[str, Any], state: dict[str, int]
-) -> list[Array]:
-    key = tuple((a.shape, str(a.dtype)) for a in arrays)
-    frozen = tuple(
-        (k, tuple(v) if isinstance(v, (list, tuple)) else v) for k, v in sorted(attrs.items())
-    )
-    results: list[Array] = _plan(op.name, key, frozen).run(list(arrays), 1, **state)
-    return results
-
-
 @lru_cache(maxsize=512)
-def _plan(name: str, key: Key, frozen: tuple[tuple[str, Any], ...]) -> Any:
-    from fastconv.graph.lower import lower
-
+def _work(name: str, key: Key, frozen: tuple[tuple[str, Any], ...]) -> _Work:
+    op = PRIMITIVES[name]
     attrs = {k: list(v) if isinstance(v, tuple) else v for k, v in frozen}
     inputs = [Tensor(shape, dtype) for shape, dtype in key]
+    made = op.shape_rule(*inputs, **attrs)
+    specs = made if isinstance(made, list) else [made]
+    shapes = [shape for shape, _ in key] + [shape for shape, _ in specs]
+    native = (
+        specs[0][1] == "float32"
+        and name not in _MOVES
+        and name not in RULES
+        and all(dtype in _NATIVE_DTYPES for _, dtype in key)
+        and not any(0 in shape for shape in shapes)
+    )
+    plan = _plan(name, inputs, attrs) if native else None
+    return _Work(plan, [dtype for _, dtype in specs], isinstance(made, list))
+
+
+def _plan(name: str, inputs: list[Tensor], attrs: dict[str, Any]) -> Any:
+    from fastconv.graph.lower import lower
+
     with tracing():  # a primitive without inputs is symbolic only in a trace
         made = bind(name, *inputs, **attrs)
     return lower(Program.of(inputs, list(made) if isinstance(made, tuple) else [made]), 1)
