@@ -291,6 +291,15 @@ class Layer(Configured, WeightHolder):
                 found.append(variable.regularizer(variable))
         return found
 
+    # Files
+
+    def _layers_in_files(self) -> list[Layer] | None:
+        """Layers that weight files number; others are found by the attributes that hold them."""
+        return None
+
+    def _class_in_files(self) -> str:
+        return type(self).__name__
+
     # Functional models
 
     @property

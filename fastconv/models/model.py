@@ -305,6 +305,12 @@ class Model(Trainer, Layer):
             return model_from_graph_config(cls, config, custom_objects)
         return super().from_config(config)
 
+    def _layers_in_files(self) -> list[Layer] | None:
+        return self.layers if self._graph is not None else None
+
+    def _class_in_files(self) -> str:
+        return str(self._serialized_as().get("class_name", type(self).__name__))
+
     def _serialized_as(self) -> dict[str, Any]:
         """How the class is named in files: a plain functional model has Keras's own class."""
         if type(self) is not Model:

@@ -190,6 +190,9 @@ class Sequential(Model):
             model.__dict__["_trainable"] = False
         return model
 
+    def _layers_in_files(self) -> list[Layer] | None:
+        return self.layers
+
     def _serialized_as(self) -> dict[str, Any]:
         return {}
 

@@ -82,6 +82,12 @@ def _text(error: BaseException) -> str:
     return f"{type(error).__name__} {error}"
 
 
+def require_model(item: Any) -> None:
+    """Raises ValueError if what a file holds is no model."""
+    if not (hasattr(item, "compile_from_config") and hasattr(item, "layers")):
+        raise ValueError(f"it holds a {type(item).__name__}, not a model")
+
+
 def checked_target(path: Any, overwrite: bool) -> Path:
     """``path``, unless it exists and may not be overwritten."""
     target = Path(path)

@@ -7,16 +7,18 @@ import io
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastconv.models.model import Model
-from fastconv.saving.files import atomic, blamed_on
+from fastconv.saving.files import atomic, blamed_on, require_model
 from fastconv.saving.registry import (
     custom_object_scope,
     deserialize_keras_object,
     serialize_keras_object,
 )
 from fastconv.saving.weights import read_weights, write_weights
+
+if TYPE_CHECKING:
+    from fastconv.models.model import Model
 
 KERAS_VERSION = "3.15.1"  # the version whose format is written
 WHAT = "a .keras model"
@@ -53,8 +55,7 @@ def read_archive(path: Path, custom_objects: Any = None, compile: bool = True) -
             config = json.loads(archive.read("config.json"))
             weights = io.BytesIO(archive.read("model.weights.h5"))
         model = deserialize_keras_object(config)
-        if not isinstance(model, Model):
-            raise ValueError(f"it holds a {type(model).__name__}, not a model")
+        require_model(model)
         settings = config.get("compile_config")
         if compile and settings:
             model.compile_from_config(settings)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv.graph.tensor import Array, Variable
 from fastconv.layers.layer import Layer
-from fastconv.models.model import Model
-from fastconv.saving.files import atomic, blamed_on
+from fastconv.saving.files import atomic, blamed_on, require_model
 from fastconv.saving.keras_archive import KERAS_VERSION
 from fastconv.saving.registry import (
     custom_object_scope,
@@ -20,6 +19,9 @@ from fastconv.saving.registry import (
     serialize_keras_object,
 )
 from fastconv.saving.weights import optimizer_pairs, read_array
+
+if TYPE_CHECKING:
+    from fastconv.models.model import Model
 
 WHAT = "an HDF5 model"
 
@@ -109,8 +111,7 @@ def read_model(path: Path, custom_objects: Any = None, compile: bool = True) -> 
                 "it holds weights without an architecture: build the model, then load_weights"
             )
         model = deserialize_keras_object(json.loads(_text(file.attrs["model_config"])))
-        if not isinstance(model, Model):
-            raise ValueError(f"it holds a {type(model).__name__}, not a model")
+        require_model(model)
         _assign(_layer_pairs(model, file["model_weights"]))
         if compile and "training_config" in file.attrs:
             _compile(model, json.loads(_text(file.attrs["training_config"])))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastconv.models.model import Model
 from fastconv.saving import keras_archive, legacy_h5
 from fastconv.saving.files import atomic, blamed_on, checked_target, existing
 from fastconv.saving.weights import read_weights, write_weights
+
+if TYPE_CHECKING:
+    from fastconv.models.model import Model
 
 FilePath = str | PathLike[str]
 _H5 = (".h5", ".hdf5")

@@ -10,15 +10,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastconv.graph.tensor import Array, Variable
 from fastconv.layers.layer import Layer
-from fastconv.models.model import Model
-from fastconv.models.sequential import Sequential
 from fastconv.saving.registry import to_snake_case
+
+if TYPE_CHECKING:
+    from fastconv.models.model import Model
 
 _INTERNAL = frozenset({"_chain", "_init_arguments", "_inbound_nodes", "_graph", "_losses_graph"})
 
@@ -33,8 +34,9 @@ def _walk(layer: Layer, path: str, visited: set[int]) -> Iterator[tuple[str, Lay
         return
     visited.add(id(layer))
     yield path, layer
-    if isinstance(layer, Sequential) or (isinstance(layer, Model) and layer.is_functional):
-        yield from _walk_container(layer.layers, _join(path, "layers"), visited)
+    chain = layer._layers_in_files()
+    if chain is not None:
+        yield from _walk_container(chain, _join(path, "layers"), visited)
     for attribute in sorted(layer.__dict__, key=_natural):
         if attribute in _INTERNAL:
             continue
@@ -49,16 +51,11 @@ def _walk_container(container: Any, path: str, visited: set[int]) -> Iterator[tu
     used: dict[str, int] = {}
     for item in list(container.values()) if isinstance(container, dict) else container:
         if isinstance(item, Layer):
-            name = _numbered(to_snake_case(_class_name(item)), used)
+            name = _numbered(to_snake_case(item._class_in_files()), used)
             yield from _walk(item, _join(path, name), visited)
         elif isinstance(item, (list, tuple, dict)):
             name = _numbered("container", used)
             yield from _walk_container(item, _join(path, name), visited)
-
-
-def _class_name(layer: Layer) -> str:
-    named = layer._serialized_as() if isinstance(layer, Model) else {}
-    return str(named.get("class_name", type(layer).__name__))
 
 
 def _numbered(name: str, used: dict[str, int]) -> str:
