@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from cases import CASES, Case
+from case import Case
+from cases import CASES
 
 from fastconv.graph import PRIMITIVES, Program, Tensor, bind, gradients, tracing
 from fastconv.reference import run_program

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from cases import CASES, Case, error
+from case import Case, error
+from cases import CASES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import error
+from case import error
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -4,7 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cases import CASES, UNCOVERED, Case
+from case import Case
+from cases import CASES, UNCOVERED
 
 from fastconv.graph import PRIMITIVES, Program, Tensor, Variable, bind, tracing
 from fastconv.reference import EVAL, run_program
