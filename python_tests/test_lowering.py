@@ -31,8 +31,8 @@ def check(
     program: Program, feeds: Sequence[Any], *, tolerance: float = 2e-5, max_batch: int = BATCH
 ) -> Lowered:
     """Run once natively and once with the interpreter; both start from the same variables."""
-    variables = {t.source for n in program.nodes for t in n.inputs if isinstance(t.source, Variable)}
-    variables |= set(program.updates)
+    sources = [t.source for node in program.nodes for t in node.inputs]
+    variables = {s for s in sources if isinstance(s, Variable)} | set(program.updates)
     store = {v: v.data.copy() for v in variables}
     expected = run_program(program, feeds, store, seed=7, step=3)
     lowered = lower(program, max_batch)
@@ -214,7 +214,10 @@ def update(rule: str, w: Variable, g: Any, rate: Any, step: Any) -> None:
         slots = (v, variable(w.shape, 10, 0.0, f"{w.path}/second"))
         new, *state = bind(
             *("adam", w, g, *slots, rate, step),
-            **{"beta_1": 0.9, "beta_2": 0.99, "epsilon": 1.0, "weight_decay": 0.1},
+            beta_1=0.9,
+            beta_2=0.99,
+            epsilon=1.0,
+            weight_decay=0.1,
         )
         w.assign(new)
         for slot, value in zip(slots, state, strict=True):
@@ -346,7 +349,10 @@ def test_nadam_keeps_one_product_for_each_variable() -> None:
             m, v = (Variable(np.zeros(w.shape, np.float32)) for _ in range(2))
             new = bind(
                 *("nadam", w, g, m, v, trace.leaf(product), rate, t),
-                **{"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.0},
+                beta_1=0.9,
+                beta_2=0.999,
+                epsilon=1e-7,
+                weight_decay=0.0,
             )
             for target, value in zip((w, m, v, product), new, strict=True):
                 target.assign(value)

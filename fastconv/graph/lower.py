@@ -169,7 +169,8 @@ class _Numbering:
         if value.home is not None:
             return self._known[value.home]
         shape = [self._max_batch if d is None else d for d in value.shape]
-        kind, extra = "temp", None
+        kind = "temp"
+        extra: Any = None
         if value.maker is not None and value.maker.name == "reshape":
             kind, extra = "alias", self._known[value.maker.inputs[0]]
         elif value.is_input:

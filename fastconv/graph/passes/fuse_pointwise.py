@@ -50,7 +50,7 @@ class _Grouping:
         self.small: dict[Shape, _Group] = {}
 
     def place(self, step: Step) -> None:
-        """Put a pointwise step into a group that makes or reads one of its operands, or a new one."""
+        """Put a pointwise step into a group that makes or reads its operands, or a new one."""
         out = step.outputs[0]
         small = not out.batched and out.row_size <= _SMALL
         inputs = set(tape.operands([step]))

@@ -15,26 +15,39 @@ from fastconv.graph.tensor import Variable
 def fuse_penalties(flow: Flow) -> None:
     """Gradients of L1 and L2 penalties, added to a gradient just before its optimizer rule, become
     numbers of the rule: ``l1 * sign(w) + 2 * l2 * w``."""
-    for step in flow.steps:
-        if step.name not in RULES:
+    for step in [s for s in flow.steps if s.name in RULES]:
+        w, gradient = step.inputs[:2]
+        terms = _terms(flow, gradient)
+        penalties = [_penalty(t, w) for t in terms]
+        kept = [t for t, p in zip(terms, penalties, strict=True) if p is None]
+        if len(kept) == len(terms) or not kept:
             continue
-        w = step.inputs[0]
-        while True:
-            gradient = step.inputs[1]
-            add = gradient.maker
-            if add is None or add.name != "add" or flow.only_user(gradient) is not step:
-                break
-            a, b = add.inputs
-            if a.shape != b.shape or a is b:
-                break
-            penalty = _penalty(b, w) or _penalty(a, w)
-            if penalty is None:
-                break
-            kind, strength = penalty
-            step.attrs = {**step.attrs, kind: step.attrs.get(kind, 0.0) + strength}
-            rest = a if _penalty(b, w) else b
-            flow.set_inputs(step, [w, rest, *step.inputs[2:]])
+        for penalty in penalties:
+            if penalty is not None:
+                kind, strength = penalty
+                step.attrs = {**step.attrs, kind: step.attrs.get(kind, 0.0) + strength}
+        total = kept[0]
+        for term in kept[1:]:
+            spec = (total.shape, total.dtype)
+            add = flow.add("add", [total, term], [spec], {}, position=step.position - 0.5)
+            total = add.outputs[0]
+        flow.set_inputs(step, [w, total, *step.inputs[2:]])
     flow.settle()
+
+
+def _terms(flow: Flow, total: Value) -> list[Value]:
+    """What a sum adds up, where the partial sums are used for nothing else."""
+    terms: list[Value] = []
+    stack = [total]
+    while stack:
+        value = stack.pop()
+        add = value.maker
+        whole = add is not None and all(v.shape == value.shape for v in add.inputs)
+        if add is not None and add.name == "add" and whole and flow.only_user(value):
+            stack += reversed(add.inputs)
+        else:
+            terms.append(value)
+    return terms
 
 
 def _penalty(value: Value, w: Value) -> tuple[str, float] | None:
@@ -111,9 +124,7 @@ def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -
         numbers = [float(s.attrs.get(of_one, 0.0)) for s in steps]
         if any(numbers):
             attrs[key] = numbers
-    fused = flow.add(
-        "optimizer_update", inputs, [], attrs, position=max(s.position for s in steps)
-    )
+    fused = flow.add("optimizer_update", inputs, [], attrs, position=max(s.position for s in steps))
     fused.parts = [f"{kind} x{len(steps)}"]
     fused.parts += [key for key in ("l1", "l2") if key in attrs]
     fused.outputs = outputs
@@ -123,22 +134,19 @@ def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -
         value.maker = fused
 
 
-def _place(
-    flow: Flow, value: Value, step: Step, late: set[Step], claimed: set[Value]
-) -> Value:
+def _place(flow: Flow, value: Value, step: Step, late: set[Step], claimed: set[Value]) -> Value:
     """``value`` if it can be written over, else a copy of it."""
     own = (
         isinstance(value.source, Variable)
         and value not in claimed
+        and not value.pins
         and not any(u in late for u in _readers(value))
         and step not in late
     )
     if own:
         claimed.add(value)
         return value
-    copy = flow.add(
-        "copy", [value], [(value.shape, value.dtype)], {}, position=step.position - 0.5
-    )
+    copy = flow.add("copy", [value], [(value.shape, value.dtype)], {}, position=step.position - 0.5)
     return copy.outputs[0]
 
 
