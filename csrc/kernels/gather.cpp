@@ -67,6 +67,15 @@ FC_INLINE void convert_block(const T* __restrict in, typename F::Out* __restrict
   for (index_t j = 0; j < kBlock; ++j) out[j] = f(in[j]);
 }
 
+// The first kilobyte: from there on the hardware has noticed.
+template <class T>
+FC_INLINE void prefetch_row(const GatherRows& rows, index_t row) {
+  const std::byte* p = rows.base + row * rows.stride;
+  index_t bytes = rows.elements * static_cast<index_t>(sizeof(T));
+  if (bytes > 1024) bytes = 1024;
+  for (index_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
 template <class T, class F>
 FC_INLINE void convert(const GatherRows& rows, const F& f) {
   using Out = typename F::Out;
@@ -75,11 +84,7 @@ FC_INLINE void convert(const GatherRows& rows, const F& f) {
     const index_t row = rows.order ? rows.order[rows.first + r] : rows.first + r;
     const T* in = reinterpret_cast<const T*>(rows.base + row * rows.stride);
     Out* out = static_cast<Out*>(rows.out) + r * rows.out_stride;
-    if (rows.order && r + 1 < rows.count) {
-      const std::byte* next = rows.base + rows.order[rows.first + r + 1] * rows.stride;
-      __builtin_prefetch(next);
-      if (n * static_cast<index_t>(sizeof(T)) > 64) __builtin_prefetch(next + 64);
-    }
+    if (rows.order && r + 1 < rows.count) prefetch_row<T>(rows, rows.order[rows.first + r + 1]);
     if (n < kBlock) {
       for (index_t i = 0; i < n; ++i) {
         out[i] = f(in[i]);

@@ -43,7 +43,7 @@ class Normalization : public Op {
     batched_ = x.batched;
     for (std::size_t i = 1; i + 1 < x.shape.size(); ++i) rows_per_image_ *= x.shape[i];
     // Whole groups of rows, so that a chunk is cut like any other stretch of rows.
-    chunk_rows_ = std::max<std::int64_t>(8, kChunkElements / channels_ / 8 * 8);
+    chunk_rows_ = std::max<std::int64_t>(64, kChunkElements / channels_ / 8 * 8);
   }
 
   void require_rows(const OpSpec& spec, const TensorDesc& row, const char* what) const {
@@ -148,7 +148,7 @@ class BatchNorm final : public Normalization {
     float* scale = row_of(ctx, chunks, 0);
     const float* other = residual_ ? ctx.input(3) : nullptr;
 
-    for_chunks(ctx, 0.2,
+    for_chunks(ctx, 0.08,
                [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, float* workspace) {
                  sum_chunk(x + begin * channels_, end - begin, sums_of(ctx, chunk), workspace);
                });
@@ -156,7 +156,7 @@ class BatchNorm final : public Normalization {
 
     const std::int64_t block =
         tape_.empty() ? chunk_rows_ : std::max<std::int64_t>(1, kEpilogueElements / channels_);
-    for_chunks(ctx, 0.3 + tape_.cost(),
+    for_chunks(ctx, 0.1 + tape_.cost(),
                [&](std::int64_t, std::int64_t begin, std::int64_t end, float*) {
                  for_blocks(begin, end, block, [&](std::int64_t r, std::int64_t count) {
                    const std::int64_t at = r * channels_;
@@ -275,7 +275,7 @@ class BatchNormGrad final : public Normalization {
     float* b = row_of(ctx, chunks, 1);
     float* c = row_of(ctx, chunks, 2);
 
-    for_chunks(ctx, 0.4,
+    for_chunks(ctx, 0.12,
                [&](std::int64_t chunk, std::int64_t begin, std::int64_t end, float* workspace) {
                  const Sums sums = sums_of(ctx, chunk);
                  std::fill_n(sums.first, 2 * channels_, 0.0);
@@ -290,7 +290,7 @@ class BatchNormGrad final : public Normalization {
     // What the first pass wrote is masked already.
     const float* upstream = masked_ ? masked : dy;
     const float* mask = masked_ ? nullptr : y;
-    for_chunks(ctx, 0.5, [&](std::int64_t, std::int64_t begin, std::int64_t end, float*) {
+    for_chunks(ctx, 0.15, [&](std::int64_t, std::int64_t begin, std::int64_t end, float*) {
       const std::int64_t at = begin * channels_;
       k.grad(upstream + at, x + at, mask ? mask + at : nullptr, end - begin, channels_, mean, a, b,
              c, dx + at);
