@@ -69,6 +69,25 @@ def test_case(case: Case) -> None:
         assert_same_bits(native(program, feeds, case.batch, case.batch + 3), alone)
 
 
+CONVOLUTIONS = [c for c in CASES if c.op.startswith("conv2d")]
+
+
+@pytest.mark.parametrize("algorithm", ["im2col", "direct", "winograd"])
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+def test_convolution_algorithms(case: Case, algorithm: str) -> None:
+    """Each agrees with the reference on all shapes; one that cannot do a shape leaves it."""
+    program = case.program()
+    lowered = lower(program, case.batch)
+    steps = [
+        (s.name, s.inputs, s.outputs, {**s.attrs, "algorithm": algorithm}, s.label)
+        for s in lowered.steps
+    ]
+    plan = _core.Plan(lowered.tensors, steps, lowered.inputs, lowered.outputs, case.batch)
+    expected = exact(program, case.arrays())
+    for result, value in zip(plan.run(case.arrays(), case.batch), expected, strict=True):
+        assert error(result, value) <= 2 * case.bound
+
+
 LINEAR = [c for c in CASES if c.op in ("matmul", "dense", "conv2d") and len(c.args) == 2]
 
 
