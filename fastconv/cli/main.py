@@ -10,7 +10,7 @@ from pathlib import Path
 
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 MODELS = ("cnn", "mlp", "lenet5", "resnet20", "vgg")
-OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta")
+OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "nadam", "adamax", "adagrad", "adadelta")
 
 _TRAIN = """\
 Train a net on a data set, then write into DIR: model.keras, history.json, and (with matplotlib)

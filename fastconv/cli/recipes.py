@@ -37,6 +37,8 @@ _RATES = {
     "rmsprop": 1e-3,
     "adam": 1e-3,
     "adamw": 1e-3,
+    "nadam": 1e-3,
+    "adamax": 1e-3,
     "adagrad": 0.01,
     "adadelta": 1.0,
 }
@@ -77,6 +79,8 @@ def make_optimizer(chosen: Recipe) -> Optimizer:
         "rmsprop": optimizers.RMSprop,
         "adam": optimizers.Adam,
         "adamw": optimizers.AdamW,
+        "nadam": optimizers.Nadam,
+        "adamax": optimizers.Adamax,
         "adagrad": optimizers.Adagrad,
         "adadelta": optimizers.Adadelta,
     }

@@ -114,6 +114,5 @@ def _table(
     table.add_row("validation loss", f"{history['val_loss'][-1]:.4f}")
     table.add_row("validation accuracy", f"{accuracy[-1]:.2%}", style="bold")
     table.add_row("best validation accuracy", f"{accuracy[best]:.2%} (epoch {best + 1})")
-    table.add_row("time", f"{seconds:.1f} s")
-    table.add_row("images per second", f"{examples / seconds:,.0f} (validation included in time)")
+    table.add_row("time", f"{seconds:.1f} s, {examples / seconds:,.0f} training images a second")
     return table
