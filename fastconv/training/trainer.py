@@ -353,11 +353,10 @@ class Trainer:
                 )
                 break
             listed.params["steps"] = done
-            results = compiled.results()
-            logs = {k: results[k] for k in sorted(results)}
+            logs = _sorted(compiled.results())
             if validation is not None and _validates(epoch, validation_freq):
-                found = self._evaluate(validation, val_steps, listed)
-                logs.update({f"val_{k}": found[k] for k in sorted(found)})
+                found = _sorted(self._evaluate(validation, val_steps, listed))
+                logs.update({f"val_{k}": v for k, v in found.items()})
             listed.call("epoch_end", epoch, logs)
             if self.stop_training:
                 break
@@ -451,9 +450,7 @@ class Trainer:
         if level:
             listed.append(ProgbarLogger())
         results = self._evaluate(feed, limit, listed)
-        if return_dict:
-            return {k: results[k] for k in sorted(results)}
-        return _listed(results)
+        return _results(results, return_dict)
 
     def _evaluate(self, feed: Feed, steps: int | None, callbacks: CallbackList) -> dict[str, Any]:
         compiled = self._require_compiled("evaluate")
@@ -473,7 +470,7 @@ class Trainer:
             lambda: False,
         )
         results = compiled.results()
-        callbacks.call("test_end", {k: results[k] for k in sorted(results)})
+        callbacks.call("test_end", _sorted(results))
         return results
 
     # ---- predict
@@ -551,26 +548,26 @@ class Trainer:
         class_weight: Mapping[Any, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on all of ``x``; returns the results since the last :meth:`reset_metrics`."""
+        """One step on all of ``x``; returns the loss (before the step) and the metrics."""
         compiled = self._require_compiled("train_on_batch")
         feed = self._batch("train", x, y, sample_weight, class_weight=class_weight)
         (piece,) = feed.pieces(None, None, True)
         plan = self._plan("train", piece.signature, piece.batch)
+        compiled.reset()
         train_piece(plan, compiled.optimizer, self._counter[0], piece, random.get_seed(), None)
-        results = compiled.results()
-        return results if return_dict else _listed(results)
+        return _results(compiled.results(), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """Evaluate all of ``x``; returns the results since the last :meth:`reset_metrics`."""
+        """The loss and the metrics on all of ``x``, in one step."""
         compiled = self._require_compiled("test_on_batch")
         feed = self._batch("test", x, y, sample_weight)
         (piece,) = feed.pieces(None, None, True)
         plan = self._plan("test", piece.signature, piece.batch)
+        compiled.reset()
         plain_piece(plan, piece, None, 0, 0, None)
-        results = compiled.results()
-        return results if return_dict else _listed(results)
+        return _results(compiled.results(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for all of ``x``, in one step."""
@@ -699,9 +696,15 @@ def _callback_list(
     return CallbackList(callbacks, model, {"verbose": verbose, "epochs": epochs, "steps": steps})
 
 
-def _listed(results: Mapping[str, Any]) -> Any:
+def _results(results: Mapping[str, Any], return_dict: bool) -> Any:
+    if return_dict:
+        return _sorted(results)
     values = list(results.values())
     return values[0] if len(values) == 1 else values
+
+
+def _sorted(results: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: results[k] for k in sorted(results)}
 
 
 def _rows_for(output: Any, count: int, name: str) -> Array:

@@ -1,0 +1,233 @@
+"""Training against Keras: the same weights and the same order give the same history."""
+
+import numpy as np
+import pytest
+from real_keras import import_keras
+
+import fastconv
+from fastconv import layers, optimizers, regularizers
+from fastconv.models import Model, Sequential
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning"),
+    pytest.mark.parametrize("backend", ["native", "numpy"]),
+]
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((70, 8)).astype("float32")
+LABELS = (X[:, :3].argmax(axis=1)).astype("int64")
+BINARY = (X[:, 0] > 0).astype("int64")
+ONE_HOT = np.eye(3)[LABELS]
+IMAGES = RNG.uniform(0, 1, (40, 8, 8, 2)).astype("float32")
+IMAGE_LABELS = (IMAGES.mean(axis=(1, 2, 3)) > 0.5).astype("int64")
+
+
+def mlp(module, sequential, units, activation, **options):
+    dense = module.Dense
+    return sequential(
+        [
+            module.Input((8,)),
+            dense(9, activation="tanh", **options),
+            dense(units, activation=activation),
+        ]
+    )
+
+
+def pair(units, activation, **options):
+    """The same net here and in Keras, with the same weights."""
+    keras = import_keras()
+    ours = mlp(layers, Sequential, units, activation, **options)
+    theirs = mlp(keras.layers, keras.Sequential, units, activation, **options)
+    ours.set_weights(theirs.get_weights())
+    return keras, ours, theirs
+
+
+def same_history(ours, theirs, rtol=2e-4):
+    assert list(ours.history) == list(theirs.history)
+    for key, values in theirs.history.items():
+        assert all(isinstance(v, float) for v in ours.history[key])
+        np.testing.assert_allclose(ours.history[key], values, rtol=rtol, atol=1e-5, err_msg=key)
+
+
+TASKS = [
+    (1, "sigmoid", "binary_crossentropy", BINARY, "adam"),
+    (3, "softmax", "sparse_categorical_crossentropy", LABELS, "sgd"),
+    (3, "softmax", "categorical_crossentropy", ONE_HOT, "rmsprop"),
+    (3, "linear", "mse", ONE_HOT, "adagrad"),
+]
+
+
+@pytest.mark.parametrize(("units", "activation", "loss", "y", "optimizer"), TASKS)
+def test_history(backend, units, activation, loss, y, optimizer):
+    _, ours, theirs = pair(units, activation)
+    metrics = ["accuracy"] if loss != "mse" else ["mae"]
+    options = {"epochs": 3, "batch_size": 16, "shuffle": False, "verbose": 0}
+    ours.compile(optimizer, loss, metrics=metrics, backend=backend)
+    theirs.compile(optimizer, loss, metrics=metrics)
+    a = ours.fit(X, y, validation_split=0.2, **options)
+    b = theirs.fit(X, y, validation_split=0.2, **options)
+    same_history(a, b)
+    np.testing.assert_allclose(
+        ours.evaluate(X, y, verbose=0), theirs.evaluate(X, y, verbose=0), rtol=2e-4
+    )
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X, verbose=0), atol=2e-5)
+    for v, w in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-4)
+
+
+def test_regularizers_are_in_the_loss(backend):
+    keras = import_keras()
+    ours = mlp(layers, Sequential, 1, "sigmoid", kernel_regularizer="l2", bias_regularizer="l1")
+    theirs = mlp(
+        keras.layers,
+        keras.Sequential,
+        1,
+        "sigmoid",
+        kernel_regularizer="l2",
+        bias_regularizer="l1",
+    )
+    ours.set_weights(theirs.get_weights())
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile("sgd", "binary_crossentropy", **more)
+    options = {"epochs": 2, "shuffle": False, "verbose": 0, "validation_data": (X[:9], BINARY[:9])}
+    same_history(ours.fit(X, BINARY, **options), theirs.fit(X, BINARY, **options))
+    assert regularizers.get("l2").get_config()["l2"] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("by_class", [False, True])
+def test_weights_of_rows_and_classes(backend, by_class):
+    _, ours, theirs = pair(3, "softmax")
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile(
+            "sgd",
+            "sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            weighted_metrics=["sparse_categorical_crossentropy"],
+            **more,
+        )
+    weights = RNG.uniform(0, 2, len(X)).astype("float32")
+    options = {"epochs": 2, "shuffle": False, "verbose": 0}
+    if by_class:
+        options["class_weight"] = {0: 1.0, 1: 3.0, 2: 0.5}
+    else:
+        options["sample_weight"] = weights
+    same_history(ours.fit(X, LABELS, **options), theirs.fit(X, LABELS, **options))
+    np.testing.assert_allclose(
+        ours.evaluate(X, LABELS, sample_weight=weights, verbose=0),
+        theirs.evaluate(X, LABELS, sample_weight=weights, verbose=0),
+        rtol=2e-4,
+    )
+
+
+def test_conv_net_with_batch_norm(backend):
+    keras = import_keras()
+
+    def net(module, sequential):
+        return sequential(
+            [
+                module.Input((8, 8, 2)),
+                module.Conv2D(4, 3, padding="same", use_bias=False),
+                module.BatchNormalization(momentum=0.5),
+                module.Activation("relu"),
+                module.MaxPooling2D(2),
+                module.Flatten(),
+                module.Dense(2, activation="softmax"),
+            ]
+        )
+
+    ours, theirs = net(layers, Sequential), net(keras.layers, keras.Sequential)
+    ours.set_weights(theirs.get_weights())
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **more)
+    options = {"epochs": 2, "batch_size": 8, "shuffle": False, "verbose": 0}
+    options["validation_data"] = (IMAGES[:10], IMAGE_LABELS[:10])
+    same_history(
+        ours.fit(IMAGES, IMAGE_LABELS, **options),
+        theirs.fit(IMAGES, IMAGE_LABELS, **options),
+        rtol=2e-3,
+    )
+
+
+def test_several_outputs(backend):
+    keras = import_keras()
+
+    def net(module, model):
+        x = module.Input((8,), name="x")
+        h = module.Dense(6, activation="relu", name="h")(x)
+        a = module.Dense(1, activation="sigmoid", name="a")(h)
+        b = module.Dense(3, activation="softmax", name="b")(h)
+        return model(x, [a, b])
+
+    ours, theirs = net(layers, Model), net(keras.layers, keras.Model)
+    ours.set_weights(theirs.get_weights())
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile(
+            "sgd",
+            {"a": "binary_crossentropy", "b": "sparse_categorical_crossentropy"},
+            loss_weights={"a": 0.3, "b": 2.0},
+            metrics={"a": ["accuracy"], "b": ["accuracy", "mse"][:1]},
+            **more,
+        )
+    options = {"epochs": 2, "shuffle": False, "verbose": 0}
+    y = [BINARY.astype("float32")[:, None], LABELS]
+    same_history(ours.fit(X, y, **options), theirs.fit(X, y, **options))
+    found = ours.evaluate(X, y, verbose=0, return_dict=True)
+    expected = theirs.evaluate(X, y, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=2e-4)
+
+
+def test_schedule_clipping_and_decay(backend):
+    keras, ours, theirs = pair(3, "softmax")
+    for model, module, more in ((ours, optimizers, {"backend": backend}), (theirs, None, {})):
+        module = module or keras.optimizers
+        schedule = module.schedules.ExponentialDecay(0.05, 3, 0.7)
+        optimizer = module.Adam(schedule, weight_decay=0.01, global_clipnorm=0.5)
+        model.compile(optimizer, "sparse_categorical_crossentropy", **more)
+    options = {"epochs": 3, "batch_size": 16, "shuffle": False, "verbose": 0}
+    same_history(ours.fit(X, LABELS, **options), theirs.fit(X, LABELS, **options))
+
+
+def test_moving_averages_end_in_the_weights(backend):
+    keras, ours, theirs = pair(1, "sigmoid")
+    for model, module, more in ((ours, optimizers, {"backend": backend}), (theirs, None, {})):
+        module = module or keras.optimizers
+        optimizer = module.SGD(0.5, use_ema=True, ema_momentum=0.6, ema_overwrite_frequency=3)
+        model.compile(optimizer, "binary_crossentropy", **more)
+    options = {"epochs": 2, "batch_size": 16, "shuffle": False, "verbose": 0}
+    same_history(ours.fit(X, BINARY, **options), theirs.fit(X, BINARY, **options))
+    for v, w in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-4)
+
+
+def test_single_batches(backend):
+    _, ours, theirs = pair(1, "sigmoid")
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], **more)
+    for i in range(3):
+        rows = slice(i * 20, i * 20 + 20)
+        y = BINARY[rows, None]
+        found = ours.train_on_batch(X[rows], y)
+        np.testing.assert_allclose(found, theirs.train_on_batch(X[rows], y), rtol=2e-4)
+    ours.reset_metrics()
+    theirs.reset_metrics()
+    y = BINARY[:, None]
+    np.testing.assert_allclose(ours.test_on_batch(X, y), theirs.test_on_batch(X, y), rtol=2e-4)
+    np.testing.assert_allclose(
+        ours.predict_on_batch(X), np.asarray(theirs.predict_on_batch(X)), atol=2e-5
+    )
+
+
+def test_callbacks_see_the_same(backend):
+    keras, ours, theirs = pair(1, "sigmoid")
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], **more)
+
+    def callbacks(module):
+        return [
+            module.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=0.02),
+            module.EarlyStopping("val_loss", patience=2, min_delta=0.01),
+        ]
+
+    options = {"epochs": 12, "shuffle": False, "verbose": 0, "validation_split": 0.3}
+    a = ours.fit(X, BINARY, callbacks=callbacks(fastconv.callbacks), **options)
+    b = theirs.fit(X, BINARY, callbacks=callbacks(keras.callbacks), **options)
+    same_history(a, b)
