@@ -1,6 +1,6 @@
 #include "kernels/normalization.h"
 
-#include "kernels/simd/partial.h"
+#include "kernels/simd/lanes.h"
 #include "kernels/simd/vec.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -10,23 +10,6 @@ namespace {
 // cache; a longer group touches them less often, and adds in shallower trees.
 constexpr int kGroup = 8;
 constexpr index_t kBlockRows = 128;
-
-// How a vector of channels is in memory: whole, or its first n lanes at the end of a row.
-struct Whole {
-  FC_INLINE vf load(const float* p) const { return FASTCONV_ISA::load(p); }
-  FC_INLINE void store(float* p, vf v) const { FASTCONV_ISA::store(p, v); }
-};
-struct First {
-  index_t n;
-  FC_INLINE vf load(const float* p) const { return load_first(p, n); }
-  FC_INLINE void store(float* p, vf v) const { store_first(p, v, n); }
-};
-template <class F>
-FC_INLINE void for_vectors(index_t channels, const F& f) {
-  index_t c = 0;
-  for (; c + kWidth <= channels; c += kWidth) f(c, Whole{});
-  if (c < channels) f(c, First{channels - c});
-}
 
 template <int N>
 FC_INLINE vf tree_sum(const vf* v) {

@@ -1,28 +1,11 @@
 #include "kernels/optimizer.h"
 
+#include "kernels/simd/lanes.h"
 #include "kernels/simd/math.h"
-#include "kernels/simd/partial.h"
 #include "kernels/simd/vec.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
-
-// How a vector is in memory: whole, or its first n lanes at the end.
-struct Whole {
-  FC_INLINE vf load(const float* p) const { return FASTCONV_ISA::load(p); }
-  FC_INLINE void store(float* p, vf v) const { FASTCONV_ISA::store(p, v); }
-};
-struct First {
-  index_t n;
-  FC_INLINE vf load(const float* p) const { return load_first(p, n); }
-  FC_INLINE void store(float* p, vf v) const { store_first(p, v, n); }
-};
-template <class F>
-FC_INLINE void for_vectors(index_t count, const F& f) {
-  index_t i = 0;
-  for (; i + kWidth <= count; i += kWidth) f(i, Whole{});
-  if (i < count) f(i, First{count - i});
-}
 
 FC_INLINE vf regularized(vf g, vf w, float l1, float l2) {
   const vf zero = {}, one = splat(l1);
