@@ -1,0 +1,135 @@
+"""Settings of the process and random numbers."""
+
+from __future__ import annotations
+
+import random as python_random
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import config, layers, ops, random
+from fastconv.graph import Tensor, tracing
+
+
+def test_threads() -> None:
+    before = config.num_threads()
+    try:
+        config.set_num_threads(2)
+        assert config.num_threads() == 2
+        for bad in (0, -1, 2.0, True, "2"):
+            with pytest.raises(ValueError, match="positive integer"):
+                config.set_num_threads(bad)
+        assert config.num_threads() == 2
+    finally:
+        config.set_num_threads(before)
+
+
+def test_convolution_algorithm() -> None:
+    assert config.conv_algorithm() == "auto"
+    try:
+        config.set_conv_algorithm("im2col")
+        assert config.conv_algorithm() == "im2col"
+        with pytest.raises(ValueError, match="'fft'.*im2col"):
+            config.set_conv_algorithm("fft")
+    finally:
+        config.set_conv_algorithm("auto")
+
+
+def test_data_format_is_the_default_of_layers() -> None:
+    assert config.image_data_format() == "channels_last"
+    try:
+        config.set_image_data_format("channels_first")
+        layer = layers.Conv2D(2, 3)
+        assert layer.data_format == "channels_first"
+        assert layer(np.ones((1, 3, 5, 5), "float32")).shape == (1, 2, 3, 3)
+    finally:
+        config.set_image_data_format("channels_last")
+    with pytest.raises(ValueError, match="data_format"):
+        config.set_image_data_format("HWC")
+
+
+def test_float_type_and_epsilon() -> None:
+    config.set_floatx("float32")
+    with pytest.raises(ValueError, match="float64"):
+        config.set_floatx("float64")
+    before = config.epsilon()
+    try:
+        config.set_epsilon(1e-5)
+        assert config.epsilon() == 1e-5
+        with pytest.raises(ValueError, match="epsilon"):
+            config.set_epsilon(0)
+    finally:
+        config.set_epsilon(before)
+
+
+def test_one_seed_for_all_generators() -> None:
+    def draws() -> tuple:
+        return (
+            python_random.random(),
+            np.random.rand(),  # noqa: NPY002
+            random.next_seed(),
+            random.normal((3,)).tolist(),
+        )
+
+    config.set_random_seed(7)
+    first = draws()
+    config.set_random_seed(7)
+    assert draws() == first
+    config.set_random_seed(8)
+    assert draws() != first
+    for bad in (-1, 2**32, 1.5, "x", True):
+        with pytest.raises(ValueError, match="seed"):
+            config.set_random_seed(bad)
+
+
+def test_random_arrays() -> None:
+    u = random.uniform((1000,), -2.0, 3.0, seed=1)
+    assert u.dtype == np.float32
+    assert u.min() >= -2
+    assert u.max() < 3
+    assert abs(u.mean() - 0.5) < 0.2
+    np.testing.assert_array_equal(u, random.uniform((1000,), -2.0, 3.0, seed=1))
+    z = random.truncated_normal((5000,), seed=1)
+    assert np.abs(z).max() <= 2
+    numbers = random.SeedGenerator(3)
+    a, b = random.normal((4,), seed=numbers), random.normal((4,), seed=numbers)
+    assert not np.array_equal(a, b)
+    assert set(random.randint((100,), 0, 3, seed=0)) == {0, 1, 2}
+
+
+def test_random_tensors_take_the_batch_from_another() -> None:
+    with tracing() as trace:
+        x = Tensor((None, 3))
+        z = random.normal((ops.shape(x)[0], 5))
+        u = random.uniform(ops.shape(x))
+    assert z.shape == (None, 5)
+    assert u.shape == (None, 3)
+    assert trace.streams == 2
+
+
+def test_dropout_function() -> None:
+    x = np.ones((50, 4), "float32")
+    y = random.dropout(x, 0.5, noise_shape=(50, 1), seed=2)
+    assert (y == y[:, :1]).all()
+    with pytest.raises(ValueError, match="rate"):
+        random.dropout(x, 1.0)
+    with pytest.raises(ValueError, match="noise_shape"):
+        random.dropout(x, 0.5, noise_shape=(3, 1))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, fastconv; fastconv.__version__; "
+        "print([m for m in ('h5py', 'rich', 'matplotlib', 'fastconv.layers') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_package_shows_what_it_has() -> None:
+    assert {"layers", "Sequential", "Model", "Input"} <= set(dir(fastconv))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        fastconv.nonsense  # noqa: B018

@@ -1,0 +1,287 @@
+"""Layers on their own: building, calling, weights, modes, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import layers, ops, regularizers
+from fastconv.graph import Tensor, tracing
+from fastconv.layers.naming import reset_names
+
+RNG = np.random.default_rng(0)
+
+
+def data(*shape: int) -> np.ndarray:
+    return RNG.standard_normal(shape).astype("float32")
+
+
+class Scale(layers.Layer):
+    """A layer of a user: one weight, nothing about configuration."""
+
+    def __init__(self, start: float = 1.0, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.start = start
+
+    def build(self, input_shape: tuple) -> None:
+        self.factor = self.add_weight(
+            name="factor",
+            shape=(input_shape[-1],),
+            initializer=fastconv.initializers.Constant(self.start),
+        )
+
+    def call(self, inputs: object) -> object:
+        return inputs * self.factor
+
+
+class Block(layers.Layer):
+    """Layers in attributes and lists, and a training argument that is handed on."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.first = layers.Dense(4)
+        self.rest = [layers.Dense(3), layers.Dense(2)]
+        self.norm = layers.BatchNormalization()
+        self.drop = layers.Dropout(0.5)
+
+    def call(self, inputs: object) -> object:
+        x = self.norm(self.first(inputs))
+        for layer in self.rest:
+            x = layer(x)
+        return self.drop(x)
+
+
+def test_a_layer_on_an_array_builds_and_runs() -> None:
+    layer = layers.Dense(3)
+    assert not layer.built
+    x = data(5, 4)
+    y = layer(x)
+    assert layer.built
+    assert isinstance(y, np.ndarray)
+    kernel, bias = layer.get_weights()
+    np.testing.assert_allclose(y, x @ kernel + bias, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(layer(x.astype("float64")), y)
+
+
+def test_integer_images_become_float() -> None:
+    images = RNG.integers(0, 255, (2, 4, 4, 3)).astype("uint8")
+    y = layers.Rescaling(1 / 255)(images)
+    np.testing.assert_allclose(y, images / np.float32(255), rtol=1e-6)
+    assert layers.Conv2D(2, 3)(images).dtype == np.float32
+    assert layers.Dense(2)(np.ones((2, 3), "int64")).dtype == np.float32
+
+
+def test_names_count_up_by_class() -> None:
+    reset_names()
+    made = [layers.Conv2D(1, 1), layers.Dense(1), layers.Conv2D(1, 1), layers.MaxPool2D()]
+    assert [m.name for m in made] == ["conv2d", "dense", "conv2d_1", "max_pooling2d"]
+    assert layers.Dense(1, name="mine").name == "mine"
+
+
+def test_weights_of_inner_layers_are_found() -> None:
+    block = Block()
+    block(data(3, 5))
+    assert len(block.weights) == 10
+    assert len(block.trainable_weights) == 8
+    assert block.count_params() == 24 + 16 + 15 + 8
+    block.rest[0].trainable = False
+    assert len(block.trainable_weights) == 6
+    block.trainable = False
+    assert block.trainable_weights == []
+    assert len(block.non_trainable_weights) == 10
+    assert block.norm.trainable is False
+
+
+def test_weights_are_set_all_or_none() -> None:
+    layer = layers.Dense(3)
+    layer.build((None, 4))
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match=r"has 2 weights, got 1"):
+        layer.set_weights(before[:1])
+    with pytest.raises(ValueError, match=r"kernel.*\(4, 3\).*\(3, 4\)"):
+        layer.set_weights([before[0].T, before[1]])
+    np.testing.assert_array_equal(layer.get_weights()[0], before[0])
+    layer.set_weights([before[0] * 2, before[1] + 1])
+    np.testing.assert_array_equal(layer.get_weights()[1], before[1] + 1)
+
+
+def test_training_reaches_inner_layers() -> None:
+    block = Block()
+    x = data(64, 5)
+    block(x)
+    assert (block(x, training=True) == 0).any()
+    assert not (block(x, training=False) == 0).any()
+    assert not np.array_equal(block.norm.moving_mean.numpy(), np.zeros(4))
+
+
+def test_dropout_scales_and_repeats_with_the_seed() -> None:
+    x = np.ones((200, 50), "float32")
+    layer = layers.Dropout(0.25)
+    np.testing.assert_array_equal(layer(x), x)
+    fastconv.config.set_random_seed(3)
+    first = layer(x, training=True)
+    second = layer(x, training=True)
+    fastconv.config.set_random_seed(3)
+    again = layer(x, training=True)
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, again)
+    assert set(np.unique(first)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
+    assert abs((first == 0).mean() - 0.25) < 0.02
+
+
+def test_spatial_dropout_drops_whole_channels() -> None:
+    y = layers.SpatialDropout2D(0.5)(np.ones((8, 3, 3, 16), "float32"), training=True)
+    per_channel = y.reshape(8, 9, 16)
+    assert (per_channel == per_channel[:, :1]).all()
+    assert 0 < (per_channel[:, 0] == 0).mean() < 1
+
+
+def test_spatial_dropout_in_a_program() -> None:
+    with tracing() as trace:
+        x = Tensor((None, 3, 3, 2))
+        y = layers.SpatialDropout2D(0.5)(x, training=True)
+    assert y.shape == x.shape
+    assert trace.streams == 1
+
+
+def test_layer_normalization_over_axes_in_front() -> None:
+    x = data(2, 3, 4, 5)
+    y = layers.LayerNormalization(axis=[1, 2])(x)
+    mean, variance = x.mean((1, 2), keepdims=True), x.var((1, 2), keepdims=True)
+    np.testing.assert_allclose(y, (x - mean) / np.sqrt(variance + 1e-3), rtol=1e-4, atol=1e-5)
+
+
+def test_a_layer_of_your_own() -> None:
+    layer = Scale(3.0)
+    np.testing.assert_array_equal(layer(np.ones((2, 4), "float32")), np.full((2, 4), 3))
+    copy = Scale.from_config(layer.get_config())
+    assert copy.start == 3.0
+    assert copy.name == layer.name
+
+
+def test_a_variable_attribute_is_a_weight() -> None:
+    class Shift(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.offset = fastconv.Variable(np.ones(3, "float32"))
+            self.count = fastconv.Variable(np.zeros((), "float32"), trainable=False)
+
+        def call(self, inputs: object) -> object:
+            self.count.assign_add(1.0)
+            return inputs + self.offset
+
+    layer = Shift()
+    layer(data(2, 3))
+    layer(data(2, 3))
+    assert float(layer.count) == 2
+    assert [v is w for v, w in zip(layer.trainable_weights, [layer.offset], strict=True)] == [True]
+
+
+def test_penalties_and_added_losses() -> None:
+    class Sparse(layers.Layer):
+        def call(self, inputs: object) -> object:
+            self.add_loss(0.1 * ops.sum(ops.absolute(inputs)))
+            return inputs
+
+    dense = layers.Dense(2, kernel_regularizer=regularizers.L2(0.5))
+    dense.build((None, 3))
+    kernel = dense.get_weights()[0]
+    assert [float(v) for v in dense.losses] == pytest.approx([0.5 * (kernel**2).sum()], rel=1e-5)
+    dense.trainable = False
+    assert dense.losses == []
+    layer = Sparse()
+    for _ in range(2):
+        layer(np.full((2, 2), -1, "float32"))
+        assert [float(v) for v in layer.losses] == pytest.approx([0.4])
+
+
+def test_lambda_applies_a_function() -> None:
+    layer = layers.Lambda(lambda x, by: ops.square(x) * by, arguments={"by": 2.0})
+    np.testing.assert_array_equal(layer(np.full((1, 2), 3, "float32")), [[18, 18]])
+
+
+def test_shapes_are_inferred() -> None:
+    assert layers.Conv2D(8, 3, strides=2, padding="same").compute_output_shape((None, 7, 7, 3)) == (
+        None,
+        4,
+        4,
+        8,
+    )
+    assert layers.Concatenate().compute_output_shape([(None, 2), (None, 3)]) == (None, 5)
+    assert layers.Flatten().compute_output_shape((None, 3, 4)) == (None, 12)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.Dense(0), "units"),
+        (lambda: layers.Dense(2.5), "units"),
+        (lambda: layers.Dense(3, activation="rleu"), "unknown activation 'rleu'"),
+        (lambda: layers.Dense(3, kernel_initializer="glorot"), "unknown initializer 'glorot'"),
+        (lambda: layers.Dense(3, kernel_regularizer="l3"), "unknown regularizer 'l3'"),
+        (lambda: layers.Conv2D(4, 0), "kernel_size"),
+        (lambda: layers.Conv2D(4, (3, 3, 3)), "kernel_size"),
+        (lambda: layers.Conv2D(4, 3, padding="full"), "padding"),
+        (lambda: layers.Conv2D(4, 3, groups=3), "groups"),
+        (lambda: layers.Conv2D(4, 3, data_format="NHWC"), "data_format"),
+        (lambda: layers.MaxPooling2D(-1), "pool_size"),
+        (lambda: layers.Dropout(1.5), r"rate must be in \[0, 1\]"),
+        (lambda: layers.Input((None, 3)), "positive number"),
+        (lambda: layers.Input(3), "tuple"),
+        (lambda: layers.Input((3,), dtype="complex64"), "dtype"),
+        (lambda: layers.Permute((1, 3)), "permutation"),
+        (lambda: layers.UpSampling2D(interpolation="bicubic"), "interpolation"),
+        (lambda: layers.Dense(3, dtype="float16"), "float32"),
+    ],
+)
+def test_bad_arguments_are_named(make: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_unknown_arguments_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"Dense got unknown arguments: unit"):
+        layers.Dense(3, unit=4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (layers.Conv2D(3, 3, name="stem"), (2, 8, 8), r"'stem' expects inputs of 4 dimensions"),
+        (layers.Conv2D(3, 5, name="big"), (2, 4, 4, 1), r"in layer 'big' \(Conv2D\)"),
+        (layers.Dense(3, name="head"), (5,), r"'head' expects inputs of at least 2 dimensions"),
+        (layers.MaxPool2D(name="pool"), (2, 4), r"'pool' expects inputs of 4 dimensions"),
+        (layers.Reshape((7,), name="fold"), (2, 8), r"'fold'.*\(8,\).*\(7,\)"),
+        (layers.Conv2D(4, 3, groups=2, name="g"), (1, 4, 4, 3), r"'g': 3 input channels.*2 groups"),
+        (layers.GroupNormalization(4, name="gn"), (1, 4, 6), r"'gn': 6 channels"),
+    ],
+)
+def test_bad_inputs_name_the_layer(layer: layers.Layer, shape: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        layer(data(*shape))
+
+
+def test_wrong_channels_name_the_layer() -> None:
+    layer = layers.Conv2D(3, 3, name="stem")
+    layer(data(1, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"'stem' expects size 3 along axis -1.*\(1, 8, 8, 4\)"):
+        layer(data(1, 8, 8, 4))
+
+
+def test_merging_needs_inputs_that_fit() -> None:
+    with pytest.raises(ValueError, match=r"'sum' \(Add\) needs inputs of one shape"):
+        layers.Add(name="sum")([data(2, 3), data(2, 4)])
+    with pytest.raises(ValueError, match="at least 2 inputs"):
+        layers.Add()(data(2, 3))
+    with pytest.raises(ValueError, match=r"joins along axis -1"):
+        layers.Concatenate()([data(2, 3, 4), data(2, 4, 4)])
+
+
+def test_a_forgotten_super_init_is_explained() -> None:
+    class Forgetful(layers.Layer):
+        def __init__(self) -> None:
+            self.x = 1
+
+    with pytest.raises(RuntimeError, match=r"must call super\(\).__init__\(\)"):
+        Forgetful()(data(2, 2))
