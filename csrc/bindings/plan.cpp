@@ -141,10 +141,13 @@ class BoundPlan {
     {
       const py::gil_scoped_release release;
       const Plan::Lease lease(*plan_);
-      for (const RowFeed& row : rows)
-        gather_rows(row.source, nullptr, 0, batch, input_desc(row.input).dtype,
-                    plan_->staging(*lease, row.input), plan_->threads(*lease));
-      plan_->run(*lease, feed);
+      Threads threads = plan_->threads(*lease);
+      plan_->together(*lease, threads, [&] {
+        for (const RowFeed& row : rows)
+          gather_rows(row.source, nullptr, 0, batch, input_desc(row.input).dtype,
+                      plan_->staging(*lease, row.input), threads);
+        plan_->run(*lease, feed, threads);
+      });
     }
     return results;
   }

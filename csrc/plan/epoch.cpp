@@ -8,7 +8,7 @@ namespace fastconv {
 std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds) {
   using Clock = std::chrono::steady_clock;
   const Plan::Lease lease(plan);
-  const Threads threads = plan.threads(*lease);
+  Threads threads = plan.threads(*lease);
   Feed feed;
   feed.inputs.assign(plan.inputs().size(), nullptr);
   feed.outputs.assign(plan.outputs().size(), nullptr);
@@ -16,7 +16,8 @@ std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds
 
   auto last_tick = Clock::now();
   std::int64_t done = 0;
-  for (std::int64_t first = 0; first < epoch.count; first += epoch.batch) {
+  bool stopped = false;
+  const auto step = [&](std::int64_t first) {
     feed.batch = std::min(epoch.batch, epoch.count - first);
     feed.step = epoch.first_step + static_cast<std::uint64_t>(done);
     for (const RowFeed& row : epoch.rows) {
@@ -35,16 +36,23 @@ std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds
       feed.inputs[value.input] = value.values + static_cast<std::size_t>(done) * value.bytes;
     for (const OutputRows& out : epoch.outputs)
       feed.outputs[out.output] = out.base + static_cast<std::size_t>(first) * out.row_bytes;
-    plan.run(*lease, feed, nanoseconds);
+    plan.run(*lease, feed, threads, nanoseconds);
     ++done;
-    if (epoch.tick) {
-      const auto now = Clock::now();
-      if (std::chrono::duration<double>(now - last_tick).count() >= epoch.interval) {
-        if (!epoch.tick(done)) break;
-        last_tick = Clock::now();
-      }
-    }
-  }
+    if (!epoch.tick) return;
+    const auto now = Clock::now();
+    if (std::chrono::duration<double>(now - last_tick).count() < epoch.interval) return;
+    stopped = !epoch.tick(done);
+    last_tick = Clock::now();
+  };
+  // The first step shows whether the others need a team.
+  std::int64_t first = 0;
+  plan.together(*lease, threads, [&] {
+    if (first < epoch.count) step(first);
+    first += epoch.batch;
+  });
+  plan.together(*lease, threads, [&] {
+    for (; first < epoch.count && !stopped; first += epoch.batch) step(first);
+  });
   return done;
 }
 

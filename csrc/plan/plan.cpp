@@ -11,6 +11,7 @@ namespace fastconv {
 struct Plan::Instance {
   Arena arena, workspace;
   int threads = 0;
+  bool wants_team = false;
   std::vector<void*> args;  // of all steps: inputs, then outputs
   std::vector<std::size_t> first_arg;
   std::vector<std::vector<std::size_t>> uses;  // of each input and then output: places in args
@@ -248,7 +249,16 @@ void* Plan::staging(Instance& instance, std::size_t i) const {
   return instance.arena.data() + offsets_[static_cast<std::size_t>(root(inputs_[i]))];
 }
 
-void Plan::run(Instance& instance, const Feed& feed, double* nanoseconds) const {
+void Plan::together(Instance& instance, Threads& threads, const std::function<void()>& body) const {
+  if (instance.wants_team)
+    threads.together(body);
+  else
+    body();
+  instance.wants_team = threads.wanted();
+}
+
+void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
+               double* nanoseconds) const {
   using Clock = std::chrono::steady_clock;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     void* data =
@@ -264,7 +274,6 @@ void Plan::run(Instance& instance, const Feed& feed, double* nanoseconds) const 
     for (const std::size_t place : instance.uses[inputs_.size() + o]) instance.args[place] = data;
   }
 
-  const Threads team = threads(instance);
   const std::size_t tensor_count = tensors_.size();
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     void** args = instance.args.data() + instance.first_arg[s];
@@ -272,7 +281,7 @@ void Plan::run(Instance& instance, const Feed& feed, double* nanoseconds) const 
                              {args, steps_[s].inputs.size()},
                              {args + steps_[s].inputs.size(), steps_[s].outputs.size()},
                              instance.arena.data() + offsets_[tensor_count + s],
-                             team,
+                             threads,
                              feed.seed,
                              feed.step};
     if (nanoseconds == nullptr) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -71,7 +72,10 @@ class Plan {
   };
 
   // Runs all steps once. With `nanoseconds`, adds each step's time to it.
-  void run(Instance& instance, const Feed& feed, double* nanoseconds = nullptr) const;
+  void run(Instance& instance, const Feed& feed, const Threads& threads,
+           double* nanoseconds = nullptr) const;
+  // Calls body() with the instance's threads standing by if an earlier call had use for them.
+  void together(Instance& instance, Threads& threads, const std::function<void()>& body) const;
 
   // Where input i can be prepared in the instance's arena.
   void* staging(Instance& instance, std::size_t i) const;

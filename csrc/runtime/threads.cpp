@@ -2,6 +2,7 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,8 +14,9 @@ namespace fastconv {
 namespace {
 
 constexpr int kMaxTeam = 256;
-constexpr double kSerialBelow = 12'000;  // nanoseconds of work that a team is not worth waking for
+constexpr double kSerialBelow = 12'000;  // nanoseconds of work that are not worth a second thread
 constexpr double kShare = 5'000;         // ... and the least that is worth one thread
+constexpr int kSpins = 4'000;            // tens of microseconds of waiting before going to sleep
 
 std::atomic<int> chosen{0};
 std::atomic<bool> team_exists{false};  // this process has run a parallel region
@@ -26,6 +28,14 @@ void in_child() {
   if (team_exists.load()) orphaned.store(true);
 }
 
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 // A thread's share of the tasks. Shares are contiguous, so that a thread meets the same images in
 // step after step; who has finished takes from the others.
 struct alignas(64) Share {
@@ -33,7 +43,82 @@ struct alignas(64) Share {
   std::int64_t end;
 };
 
+struct Loop {
+  const void* f;
+  void (*body)(const void* f, std::int64_t task, std::byte* workspace);
+  std::int64_t tasks;
+  std::byte* workspace;
+  std::size_t stride;
+  int team;
+};
+
 }  // namespace
+
+// One thread leads; the others help with whatever loop is open. A helper that the system has put
+// aside holds nobody up unless it is in the middle of a task: the leader waits for those who are
+// inside a loop, not for those who never came.
+class Team {
+ public:
+  explicit Team(int count) : spins_(count <= omp_get_num_procs() ? kSpins : kSpins / 100) {}
+
+  void lead(const Loop& loop) {
+    for (int i = 0; i < loop.team; ++i) {
+      shares_[i].next.store(loop.tasks * i / loop.team, std::memory_order_relaxed);
+      shares_[i].end = loop.tasks * (i + 1) / loop.team;
+    }
+    loop_.store(&loop);
+    generation_.fetch_add(1);
+    if (asleep_.load() > 0) generation_.notify_all();
+    run(loop, 0);
+    loop_.store(nullptr);  // a helper counts itself in before it looks for a loop
+    for (int i = 0; inside_.load() != 0; ++i)
+      i < spins_ ? pause() : static_cast<void>(sched_yield());
+  }
+
+  void help(int self) {
+    for (;;) {
+      const std::uint32_t seen = generation_.load();
+      if (dismissed_.load()) return;
+      inside_.fetch_add(1);
+      if (const Loop* loop = loop_.load()) run(*loop, self);
+      inside_.fetch_sub(1);
+      for (int i = 0; i < spins_ && generation_.load(std::memory_order_relaxed) == seen; ++i)
+        pause();
+      if (generation_.load() != seen) continue;
+      asleep_.fetch_add(1);
+      generation_.wait(seen);
+      asleep_.fetch_sub(1);
+    }
+  }
+
+  void dismiss() {
+    dismissed_.store(true);
+    generation_.fetch_add(1);
+    generation_.notify_all();
+  }
+
+ private:
+  void run(const Loop& loop, int self) {
+    if (self >= loop.team) return;
+    std::byte* workspace = loop.workspace + static_cast<std::size_t>(self) * loop.stride;
+    for (int k = 0; k < loop.team; ++k) {
+      Share& share = shares_[(self + k) % loop.team];
+      for (;;) {
+        const std::int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
+        if (task >= share.end) break;
+        loop.body(loop.f, task, workspace);
+      }
+    }
+  }
+
+  const int spins_;
+  Share shares_[kMaxTeam];
+  alignas(64) std::atomic<const Loop*> loop_{nullptr};
+  alignas(64) std::atomic<std::uint32_t> generation_{0};
+  alignas(64) std::atomic<int> inside_{0};
+  std::atomic<int> asleep_{0};
+  std::atomic<bool> dismissed_{false};
+};
 
 int num_threads() {
   const int count = chosen.load();
@@ -54,28 +139,37 @@ void Threads::run(std::int64_t tasks, double work, const void* f, Body body) con
     for (std::int64_t task = 0; task < tasks; ++task) body(f, task, workspace_);
     return;
   }
+  wanted_ = true;
+  const Loop loop{f, body, tasks, workspace_, stride_, team};
+  if (team_ != nullptr) {
+    team_->lead(loop);
+  } else {
+    Threads own = *this;
+    own.together([&] { own.team_->lead(loop); });
+  }
+}
+
+void Threads::stand_by(const void* f, void (*body)(const void* f)) {
+  if (team_ != nullptr || count_ <= 1 || orphaned.load(std::memory_order_relaxed)) {
+    body(f);
+    return;
+  }
   static std::once_flag registered;
   std::call_once(registered, [] { pthread_atfork(nullptr, nullptr, in_child); });
   team_exists.store(true, std::memory_order_relaxed);
-
-  Share shares[kMaxTeam];
-  for (int i = 0; i < team; ++i) {
-    shares[i].next.store(tasks * i / team, std::memory_order_relaxed);
-    shares[i].end = tasks * (i + 1) / team;
-  }
-#pragma omp parallel num_threads(team)
+  Team team(count_);
+  team_ = &team;
+#pragma omp parallel num_threads(count_)
   {
     const int self = omp_get_thread_num();
-    std::byte* workspace = workspace_ + static_cast<std::size_t>(self) * stride_;
-    for (int k = 0; k < team; ++k) {
-      Share& share = shares[(self + k) % team];
-      for (;;) {
-        const std::int64_t task = share.next.fetch_add(1, std::memory_order_relaxed);
-        if (task >= share.end) break;
-        body(f, task, workspace);
-      }
+    if (self == 0) {
+      body(f);
+      team.dismiss();
+    } else {
+      team.help(self);
     }
   }
+  team_ = nullptr;
 }
 
 }  // namespace fastconv

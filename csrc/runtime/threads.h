@@ -11,6 +11,8 @@ namespace fastconv {
 int num_threads();
 void set_num_threads(int count);  // throws std::invalid_argument below 1
 
+class Team;  // OpenMP threads that stand by through many loops
+
 class Threads {
  public:
   // `workspace` holds `count` slices of `stride` bytes, 64-byte aligned.
@@ -20,8 +22,8 @@ class Threads {
   int count() const { return count_; }
 
   // Calls body(task, workspace) once for every task in [0, tasks), in any order on any thread.
-  // `work` is an estimate in nanoseconds of the whole on one thread: below some
-  // microseconds everything runs on the calling thread, without OpenMP. body must not throw.
+  // `work` is an estimate in nanoseconds of the whole on one thread: below some microseconds
+  // everything runs on the calling thread, without OpenMP. body must not throw.
   template <class F>
   void parallel_for(std::int64_t tasks, double work, const F& body) const {
     run(tasks, work, &body, [](const void* f, std::int64_t task, std::byte* workspace) {
@@ -29,13 +31,26 @@ class Threads {
     });
   }
 
+  // Runs body() on this thread while the others stand by, so that the loops in it need no parallel
+  // region of their own. body must not throw.
+  template <class F>
+  void together(const F& body) {
+    stand_by(&body, [](const void* f) { (*static_cast<const F*>(f))(); });
+  }
+
+  // Whether any loop so far was worth more than one thread.
+  bool wanted() const { return wanted_; }
+
  private:
   using Body = void (*)(const void* f, std::int64_t task, std::byte* workspace);
   void run(std::int64_t tasks, double work, const void* f, Body body) const;
+  void stand_by(const void* f, void (*body)(const void* f));
 
   int count_;
   std::byte* workspace_;
   std::size_t stride_;
+  Team* team_ = nullptr;
+  mutable bool wanted_ = false;
 };
 
 }  // namespace fastconv
