@@ -150,6 +150,7 @@ class LossFunctionWrapper(Loss):
         self.options = options
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        y_true, y_pred = same_rank(y_true, y_pred)
         return operand(self.fn(y_true, y_pred, **self.options))
 
     def get_config(self) -> dict[str, Any]:

@@ -92,9 +92,8 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        super().update_state(
-            self._fn(operand(y_true), operand(y_pred), **self._options), sample_weight
-        )
+        y_true, y_pred = same_rank(operand(y_true), operand(y_pred))
+        super().update_state(self._fn(y_true, y_pred, **self._options), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self._options}

@@ -87,10 +87,13 @@ class Compiled:
                 f"loss_weights must be a list or a dictionary, got {self.loss_weights!r}"
             )
         used = [i for i in range(count) if chosen[i] is not None]
+        for i in used:
+            if y_true[i] is None:
+                raise ValueError(f"output {names[i]!r} has a loss but no targets were given")
         self.terms = [
             LossTerm(
                 i,
-                _loss_of(chosen[i], y_true[i], y_pred[i], names[i]),
+                _loss_of(chosen[i], y_true[i], y_pred[i]),
                 1.0 if weights[i] is None else float(weights[i]),
                 Mean(name=f"{names[i]}_loss") if len(used) > 1 else None,
             )
@@ -109,6 +112,10 @@ class Compiled:
                 if made:
                     self.groups.append(OutputMetrics(i, made, weighted))
         self.resolved = True
+
+    def forget(self) -> None:
+        """Choose anew with the next program: this one could not be made."""
+        self.names, self.terms, self.groups, self.resolved = [], [], [], False
 
     @property
     def all_metrics(self) -> list[Metric]:
@@ -269,10 +276,8 @@ def _is_sparse(y_true: Tensor, y_pred: Tensor) -> bool:
     return y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1
 
 
-def _loss_of(identifier: Any, y_true: Tensor | None, y_pred: Tensor, output: str) -> Loss:
+def _loss_of(identifier: Any, y_true: Any, y_pred: Tensor) -> Loss:
     if _is_one_of(identifier, _LOSS_BY_SHAPE):
-        if y_true is None:
-            raise ValueError(f"output {output!r} has a loss but no targets were given")
         if _is_binary(y_pred):
             identifier = "binary_crossentropy"
         elif _is_sparse(y_true, y_pred):

@@ -36,6 +36,7 @@ class Piece:
     order: Array | None
     count: int
     batch: int
+    capacity: int  # rows that a plan for it should take
 
     @property
     def steps(self) -> int:
@@ -50,6 +51,7 @@ class ArrayFeed:
     sources: list[RowSource]
     rows: Rows
     batch: int
+    capacity: int
 
     @property
     def count(self) -> int:
@@ -72,12 +74,13 @@ class ArrayFeed:
                     more.append(shuffled(self.count, (seed[0] + i, seed[1])))  # type: ignore[index]
                 order = np.concatenate(more)
         if whole:
-            yield Piece(self.signature, self.sources, order, count, self.batch)
+            yield Piece(self.signature, self.sources, order, count, self.batch, self.capacity)
             return
         for start in range(0, count, self.batch):
             stop = min(start + self.batch, count)
             part = np.arange(start, stop) if order is None else order[start:stop]
-            yield Piece(self.signature, self.sources, part, stop - start, self.batch)
+            size = stop - start
+            yield Piece(self.signature, self.sources, part, size, self.batch, self.capacity)
 
 
 @dataclass(slots=True)
@@ -96,7 +99,8 @@ class BatchFeed:
         del whole
         for rows in self.batches.epoch(limit, seed or (0, 0)):
             feed = self.prepare(rows)
-            yield Piece(feed.signature, feed.sources, None, feed.count, feed.count)
+            count = feed.count
+            yield Piece(feed.signature, feed.sources, None, count, count, count)
 
 
 Feed = ArrayFeed | BatchFeed
@@ -194,7 +198,9 @@ def feed_of(
         y_keys=tuple(rows.y.keys) if rows.y is not None and rows.y.keys is not None else None,
     )
     sources = [(i, a, 1.0, 0.0) for i, a in enumerate((*arrays, *y, *weight))]
-    return ArrayFeed(signature, sources, rows, min(batch, rows.count))
+    # Small data of varying size shares plans: their sizes are powers of two up to the batch.
+    capacity = min(batch, 1 << (rows.count - 1).bit_length())
+    return ArrayFeed(signature, sources, rows, min(batch, rows.count), capacity)
 
 
 def make_feed(

@@ -140,17 +140,23 @@ def _forward(
     packed = signature.pack(x)
     outputs = model(packed, training=training)
     y_pred, names = flatten_outputs(outputs, getattr(model, "output_names", None))
-    compiled.names = compiled.names or names
-    y_true = by_output(compiled, signature.y_keys, y, "y")
-    weights = by_output(compiled, None, weight, "sample_weight")
-    compiled.resolve(y_true, y_pred)
-    with trace.named("loss"):
-        total = _total_loss(model, trace, packed, y_true, y_pred, weights)
-    if total is not None:
-        with trace.named("metrics"):
-            rows = bind("count", x[0], axes=[0])
-            compiled.loss_tracker.update_state(total, sample_weight=rows)
-            compiled.update_metrics(y_true, y_pred, weights)
+    known = compiled.resolved
+    try:
+        compiled.names = compiled.names or names
+        y_true = by_output(compiled, signature.y_keys, y, "y")
+        weights = by_output(compiled, None, weight, "sample_weight")
+        compiled.resolve(y_true, y_pred)
+        with trace.named("loss"):
+            total = _total_loss(model, trace, packed, y_true, y_pred, weights)
+        if total is not None:
+            with trace.named("metrics"):
+                rows = bind("count", x[0], axes=[0])
+                compiled.loss_tracker.update_state(total, sample_weight=rows)
+                compiled.update_metrics(y_true, y_pred, weights)
+    except BaseException:
+        if not known:
+            compiled.forget()
+        raise
     return [*x, *y, *weight], total, y_pred
 
 

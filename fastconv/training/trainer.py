@@ -396,7 +396,7 @@ class Trainer:
         order_seed = (seed, int(compiled.optimizer.iterations)) if shuffle else None
 
         def run(piece: Piece, done: int, tick: Any) -> int:
-            plan = self._plan("train", piece.signature, piece.batch)
+            plan = self._plan("train", piece.signature, piece.capacity)
             return train_piece(plan, compiled.optimizer, self._counter[0], piece, seed, tick)
 
         whole = not callbacks.watches_batches("train")
@@ -458,7 +458,7 @@ class Trainer:
         callbacks.call("test_begin", {})
 
         def run(piece: Piece, done: int, tick: Any) -> int:
-            plan = self._plan("test", piece.signature, piece.batch)
+            plan = self._plan("test", piece.signature, piece.capacity)
             return plain_piece(plan, piece, None, 0, done, tick)
 
         run_pieces(
@@ -507,7 +507,7 @@ class Trainer:
 
         def run(piece: Piece, done: int, tick: Any) -> int:
             nonlocal step
-            plan = self._plan("predict", piece.signature, piece.batch)
+            plan = self._plan("predict", piece.signature, piece.capacity)
             step = self._known_step("predict", piece.signature)
             outputs = [_rows_for(t, piece.count, self.name) for t in step.program.outputs]
             parts.append(outputs)
@@ -552,7 +552,7 @@ class Trainer:
         compiled = self._require_compiled("train_on_batch")
         feed = self._batch("train", x, y, sample_weight, class_weight=class_weight)
         (piece,) = feed.pieces(None, None, True)
-        plan = self._plan("train", piece.signature, piece.batch)
+        plan = self._plan("train", piece.signature, piece.capacity)
         compiled.reset()
         train_piece(plan, compiled.optimizer, self._counter[0], piece, random.get_seed(), None)
         return _results(compiled.results(), return_dict)
@@ -564,7 +564,7 @@ class Trainer:
         compiled = self._require_compiled("test_on_batch")
         feed = self._batch("test", x, y, sample_weight)
         (piece,) = feed.pieces(None, None, True)
-        plan = self._plan("test", piece.signature, piece.batch)
+        plan = self._plan("test", piece.signature, piece.capacity)
         compiled.reset()
         plain_piece(plan, piece, None, 0, 0, None)
         return _results(compiled.results(), return_dict)
@@ -574,7 +574,7 @@ class Trainer:
         return self.predict(x, batch_size=max(_rows_in(x), 1), verbose=0)
 
     def _batch(self, mode: str, x: Any, y: Any, sample_weight: Any, **options: Any) -> ArrayFeed:
-        feed = self._feed(mode, x, y, sample_weight, batch=1 << 30, **options)
+        feed = self._feed(mode, x, y, sample_weight, batch=max(_rows_in(x), 1), **options)
         if not isinstance(feed, ArrayFeed):
             raise TypeError("a batch must be given as arrays")
         return feed
@@ -623,7 +623,7 @@ class Trainer:
         if not isinstance(feed, ArrayFeed):
             raise TypeError("profile needs arrays")
         (piece,) = feed.pieces(None, None, True)
-        plan = self._plan(mode, piece.signature, piece.batch)
+        plan = self._plan(mode, piece.signature, piece.capacity)
         _native(plan, "profile")
         state = list(self.weights)
         if self._compiled is not None:

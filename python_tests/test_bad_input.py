@@ -1,0 +1,208 @@
+"""Wrong use of compile, fit, evaluate and predict: a clear error, and an untouched model."""
+
+import numpy as np
+import pytest
+
+from fastconv import layers
+from fastconv.models import Model, Sequential
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.uniform(size=(12, 6, 6, 3)).astype("float32")
+LABELS = RNG.integers(0, 4, 12)
+
+
+def net():
+    return Sequential(
+        [
+            layers.Input((6, 6, 3), name="photo"),
+            layers.Flatten(),
+            layers.Dense(4, activation="softmax", name="classes"),
+        ],
+        name="shop",
+    )
+
+
+@pytest.fixture
+def model():
+    m = net()
+    m.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return m
+
+
+def spoil(array, value, at=7):
+    array = array.copy()
+    array[at] = value
+    return array
+
+
+WRONG_DATA = [
+    ({"x": IMAGES[:10]}, r"x has 10 rows and y has 12"),
+    ({"x": IMAGES[:, :5]}, r"'photo' of model 'shop' expects shape \(None, 6, 6, 3\), got .*5, 6"),
+    ({"x": IMAGES[..., :1]}, r"got \(12, 6, 6, 1\)"),
+    ({"x": IMAGES.reshape(12, -1)}, r"got \(12, 108\)"),
+    ({"x": IMAGES.transpose(0, 3, 1, 2)}, "channels come last"),
+    ({"x": spoil(IMAGES, np.nan)}, r"x holds nan \(first in row 7\)"),
+    ({"x": spoil(IMAGES, -np.inf)}, "x holds -inf"),
+    ({"y": spoil(LABELS.astype(float), np.nan)}, "y holds nan"),
+    ({"y": spoil(LABELS, 4)}, "'classes' has 4 classes, so labels must be from 0 to 3; y holds 4"),
+    ({"y": spoil(LABELS, -1)}, "y holds -1"),
+    ({"y": LABELS + 0.5 - 0.5 * (LABELS > 2)}, "whole numbers"),
+    ({"y": np.eye(4)[LABELS]}, r"loss of output 'classes'.*one-hot"),
+    ({"y": None}, "'classes' has a loss but no targets"),
+    ({"x": IMAGES[:0], "y": LABELS[:0]}, "empty"),
+    ({"sample_weight": np.ones(5)}, "sample_weight has 5"),
+    ({"sample_weight": spoil(np.ones(12), np.inf)}, "sample_weight holds inf"),
+    ({"batch_size": 0}, "batch_size must be a positive integer, got 0"),
+    ({"batch_size": -4}, "batch_size"),
+    ({"batch_size": 2.5}, "batch_size"),
+    ({"epochs": -1}, "epochs"),
+    ({"steps_per_epoch": 0}, "steps_per_epoch"),
+    ({"validation_split": 1.5}, "validation_split"),
+    ({"validation_data": (IMAGES[:, :3], LABELS)}, "expects shape"),
+    ({"validation_data": (IMAGES, LABELS, LABELS, LABELS)}, "got 4 values"),
+    ({"validation_data": (IMAGES, spoil(LABELS, 9))}, "y holds 9"),
+    ({"class_weight": {0: 1.0}}, "no weight for class"),
+    ({"verbose": 3}, "verbose"),
+    ({"x": None}, "x is None"),
+    ({"x": [IMAGES, IMAGES]}, "x has 2 rows and y has 12"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG_DATA)
+def test_wrong_data(model, wrong, message):
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=message):
+        model.fit(**{"x": IMAGES, "y": LABELS, "verbose": 0, **wrong})
+    assert int(model.optimizer.iterations) == 0
+    for v, w in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    assert len(model.fit(IMAGES, LABELS, verbose=0).history["loss"]) == 1
+
+
+WRONG_TYPES = [
+    ({"x": np.array([["a"] * 3] * 12)}, "expected numbers"),
+    ({"x": [[1.0], [1.0, 2.0]]}, "x cannot be made an array|dtype=object"),
+    ({"x": np.array([object()] * 12)}, "dtype=object"),
+    ({"y": [None] * 12}, "dtype=object"),
+    ({"y": np.array(["cat"] * 12)}, "expected numbers"),
+    ({"x": IMAGES + 1j}, "expected numbers"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), WRONG_TYPES)
+def test_wrong_types(model, wrong, message):
+    with pytest.raises(TypeError, match=message):
+        model.fit(**{"x": IMAGES, "y": LABELS, "verbose": 0, **wrong})
+
+
+def test_wrong_data_in_evaluate_and_predict(model):
+    with pytest.raises(ValueError, match="expects shape"):
+        model.predict(IMAGES[:, :2])
+    with pytest.raises(ValueError, match=r"single example needs a batch dimension"):
+        model.predict(IMAGES[0])
+    with pytest.raises(ValueError, match="x holds nan"):
+        model.predict(spoil(IMAGES, np.nan))
+    with pytest.raises(ValueError, match="y holds 17"):
+        model.evaluate(IMAGES, spoil(LABELS, 17), verbose=0)
+    with pytest.raises(ValueError, match="empty"):
+        model.predict(IMAGES[:0])
+    with pytest.raises(ValueError, match="expects shape"):
+        model.train_on_batch(IMAGES[:, :2], LABELS)
+
+
+def test_data_before_compile():
+    model = net()
+    for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(RuntimeError, match=r"'shop' must be compiled before"):
+            call(IMAGES, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": "adamm"}, "unknown optimizer 'adamm'. Did you mean 'Adam'"),
+        ({"loss": "binary_crossentropi"}, "unknown loss .* Did you mean 'binary_crossentropy'"),
+        ({"metrics": ["acuracy"]}, "unknown metric 'acuracy'. Did you mean 'Accuracy'"),
+        ({"weighted_metrics": ["prescision"]}, "unknown metric"),
+        ({"backend": "torch"}, "backend"),
+    ],
+)
+def test_wrong_compile(options, message):
+    with pytest.raises(ValueError, match=message):
+        net().compile(**{"optimizer": "sgd", "loss": "mse", **options})
+
+
+def test_wrong_types_in_compile():
+    for options in ({"optimizer": 3}, {"loss": 3}, {"metrics": 3}, {"metrics": [3]}):
+        with pytest.raises(TypeError):
+            net().compile(**{"optimizer": "sgd", "loss": "mse", **options})
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        net().compile("sgd", "mse", metric=["accuracy"])
+    model = net()
+    model.compile("sgd", "mse")
+    with pytest.raises(TypeError, match="unexpected keyword"):
+        model.fit(IMAGES, LABELS, epoch=3)
+
+
+def test_no_loss_and_nothing_to_train():
+    model = net()
+    model.compile("sgd")
+    with pytest.raises(ValueError, match="has no loss"):
+        model.fit(IMAGES, LABELS, verbose=0)
+    model = net()
+    model.trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="no trainable weights"):
+        model.fit(IMAGES, LABELS, verbose=0)
+
+
+def test_several_inputs_and_outputs():
+    a, b = layers.Input((3,), name="a"), layers.Input((2,), name="b")
+    p = layers.Dense(1, name="p")(a)
+    q = layers.Dense(1, name="q")(b)
+    model = Model([a, b], [p, q], name="two")
+    xa, xb, y = np.zeros((4, 3)), np.zeros((4, 2)), np.zeros((4, 1))
+
+    def compile_and_fit(x=(xa, xb), target=(y, y), **options):
+        model.compile("sgd", **{"loss": "mse", **options})
+        model.fit(list(x) if isinstance(x, tuple) else x, target, verbose=0)
+
+    compile_and_fit(target=[y, y])
+    for wrong, message in [
+        ({"x": xa}, "takes 2 inputs .'a', 'b'., x holds 1"),
+        ({"x": {"a": xa}}, "without 'b'"),
+        ({"target": y}, "y holds 1 arrays, the model has 2 outputs: 'p', 'q'"),
+        ({"target": {"p": y}}, "without 'q'"),
+        ({"loss": {"r": "mse"}}, "loss names 'r', the outputs of the model are 'p', 'q'"),
+        ({"loss": ["mse"]}, "loss has 1 entries"),
+        ({"metrics": {"r": "mae"}}, "metrics names 'r'"),
+        ({"loss_weights": [1.0]}, "loss_weights has 1"),
+        ({"x": (xb, xa)}, r"input 'a' of model 'two' expects shape \(None, 3\), got \(4, 2\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            compile_and_fit(**{"target": [y, y], **wrong})
+
+
+def test_targets_beside_batches(model):
+    def batches():
+        yield IMAGES, LABELS
+
+    with pytest.raises(ValueError, match="must come in them"):
+        model.fit(batches(), LABELS, verbose=0)
+    with pytest.raises(ValueError, match="validation_data instead"):
+        model.fit(batches(), validation_split=0.5, verbose=0)
+    with pytest.raises(ValueError, match="gave no batch"):
+        model.fit(iter([]), verbose=0)
+    with pytest.raises(TypeError, match="expected numbers"):
+        model.fit(object(), LABELS, verbose=0)
+
+
+def test_a_bad_batch_stops_without_harm(model):
+    def batches():
+        yield IMAGES, LABELS
+        yield IMAGES[:, :2], LABELS
+
+    with pytest.raises(ValueError, match="expects shape"):
+        model.fit(batches(), verbose=0)
+    assert int(model.optimizer.iterations) == 1
+    assert np.isfinite(model.predict(IMAGES)).all()

@@ -1,0 +1,249 @@
+"""Callbacks: when they are called, and what each of them does."""
+
+import numpy as np
+import pytest
+
+from fastconv import callbacks, config, layers
+from fastconv.models import Sequential
+
+RNG = np.random.default_rng(2)
+X = RNG.standard_normal((40, 4)).astype("float32")
+Y = (X[:, 0] > 0).astype("float32")
+
+
+def model(optimizer="sgd", **options):
+    config.set_random_seed(1)
+    net = Sequential([layers.Input((4,)), layers.Dense(1, activation="sigmoid")])
+    net.compile(optimizer, "binary_crossentropy", metrics=["accuracy"], **options)
+    return net
+
+
+class Recorder(callbacks.Callback):
+    def __init__(self):
+        super().__init__()
+        self.events = []
+
+    def __getattribute__(self, name):
+        if name.startswith("on_"):
+            return lambda *a: object.__getattribute__(self, "events").append((name, a[:-1]))
+        return super().__getattribute__(name)
+
+
+def test_order_of_events():
+    recorder = Recorder()
+    model().fit(
+        X, Y, batch_size=20, callbacks=[recorder], verbose=0, validation_data=(X[:10], Y[:10])
+    )
+    events = [e for e in recorder.events if "progress" not in e[0]]
+    assert events == [
+        ("on_train_begin", ()),
+        ("on_epoch_begin", (0,)),
+        ("on_train_batch_begin", (0,)),
+        ("on_train_batch_end", (0,)),
+        ("on_train_batch_begin", (1,)),
+        ("on_train_batch_end", (1,)),
+        ("on_test_begin", ()),
+        ("on_test_batch_begin", (0,)),
+        ("on_test_batch_end", (0,)),
+        ("on_test_end", ()),
+        ("on_epoch_end", (0,)),
+        ("on_train_end", ()),
+    ]
+
+
+def test_predict_events_carry_outputs():
+    parts = []
+
+    class Parts(callbacks.Callback):
+        def on_predict_batch_end(self, batch, logs=None):
+            parts.append(logs["outputs"])
+
+    net = model()
+    whole = net.predict(X, batch_size=16, callbacks=[Parts()])
+    assert [len(p) for p in parts] == [16, 16, 8]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_logs_of_batches_are_running_means():
+    seen = []
+    watch = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(dict(logs)))
+    history = model().fit(X, Y, batch_size=20, verbose=0, callbacks=[watch])
+    assert seen[-1]["loss"] == history.history["loss"][0]
+    assert set(seen[0]) == {"accuracy", "loss"}
+
+
+def test_stop_training_in_the_middle_of_an_epoch():
+    class Stop(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 1
+
+    net = model()
+    history = net.fit(X, Y, epochs=5, batch_size=5, verbose=0, callbacks=[Stop()])
+    assert int(net.optimizer.iterations) == 2
+    assert history.epoch == [0]
+
+
+def test_early_stopping_restores_the_best_weights():
+    net = model()
+    values = iter([0.5, 0.4, 0.6, 0.7, 0.1])
+    kept = []
+
+    class Feed(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["watched"] = next(values)
+            kept.append(self.model.get_weights())
+
+    stop = callbacks.EarlyStopping("watched", patience=2, restore_best_weights=True)
+    history = net.fit(X, Y, epochs=9, verbose=0, callbacks=[Feed(), stop])
+    assert history.epoch == [0, 1, 2, 3]
+    assert stop.stopped_epoch == 3
+    assert stop.best == 0.4
+    for v, w in zip(kept[1], net.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def run_monitor(callback, values, rate=1.0):
+    """Feed values to a callback without training; returns the stopping epoch and the rates."""
+    net = model()
+    net.optimizer.learning_rate = rate
+    callback.set_model(net)
+    callback.on_train_begin()
+    rates = []
+    for epoch, value in enumerate(values):
+        callback.on_epoch_end(epoch, {callback.monitor: value})
+        rates.append(float(net.optimizer.learning_rate))
+        if net.stop_training:
+            return epoch, rates
+    return None, rates
+
+
+@pytest.mark.parametrize(
+    ("options", "values", "expected"),
+    [
+        ({"patience": 0}, [1.0, 0.9, 0.95], 2),
+        ({"patience": 2}, [1.0, 1.0, 1.0, 1.0], 2),
+        ({"patience": 1, "min_delta": 0.2}, [1.0, 0.9, 0.85, 0.3], 1),
+        ({"patience": 1, "mode": "max"}, [1.0, 2.0, 3.0, 2.5], 3),
+        ({"patience": 1, "baseline": 0.5}, [1.0, 0.9, 0.8], 1),
+        ({"patience": 1, "start_from_epoch": 2}, [1.0, 2.0, 3.0, 4.0, 5.0], 3),
+        ({"patience": 9}, [1.0, 1.0, 1.0], None),
+    ],
+)
+def test_early_stopping(options, values, expected):
+    assert run_monitor(callbacks.EarlyStopping("loss", **options), values)[0] == expected
+
+
+def test_direction_follows_the_name():
+    assert callbacks.EarlyStopping("val_accuracy").maximizes
+    assert callbacks.EarlyStopping("auc").maximizes
+    assert not callbacks.EarlyStopping("val_loss").maximizes
+    assert callbacks.EarlyStopping("val_loss", mode="max").maximizes
+
+
+def test_reduce_on_plateau():
+    callback = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=2, cooldown=1, min_lr=0.2)
+    _, rates = run_monitor(callback, [1.0] * 10)
+    np.testing.assert_allclose(rates, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2], rtol=1e-6)
+
+
+def test_rate_in_the_history():
+    net = model()
+    schedule = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    history = net.fit(X, Y, epochs=3, verbose=0, callbacks=[schedule]).history
+    np.testing.assert_allclose(history["learning_rate"], [0.005, 0.0025, 0.00125], rtol=1e-6)
+    by_epoch = callbacks.LearningRateScheduler(lambda epoch: 0.1 * (epoch + 1))
+    history = net.fit(X, Y, epochs=2, verbose=0, callbacks=[by_epoch]).history
+    np.testing.assert_allclose(history["learning_rate"], [0.1, 0.2], rtol=1e-6)
+
+
+class Saver:
+    """A stand-in for a model that notes where it was told to save."""
+
+    def __init__(self):
+        self.paths = []
+
+    def save(self, path, overwrite):
+        self.paths.append(path)
+
+    def save_weights(self, path, overwrite):
+        self.paths.append("weights:" + path)
+
+
+def test_checkpoint_of_the_best(tmp_path):
+    saver = Saver()
+    path = f"{tmp_path}/new/{{epoch:02d}}-{{val_loss:.1f}}.keras"
+    callback = callbacks.ModelCheckpoint(path, save_best_only=True)
+    callback.set_model(saver)
+    for epoch, value in enumerate([0.5, 0.7, 0.3]):
+        callback.on_epoch_end(epoch, {"val_loss": value})
+    assert saver.paths == [f"{tmp_path}/new/01-0.5.keras", f"{tmp_path}/new/03-0.3.keras"]
+    assert (tmp_path / "new").is_dir()
+    without = callbacks.ModelCheckpoint(path)
+    without.set_model(saver)
+    with pytest.raises(KeyError, match="val_loss"):
+        without.on_epoch_end(0, {"loss": 1.0})
+
+
+def test_checkpoint_every_so_many_batches(tmp_path):
+    callback = callbacks.ModelCheckpoint(
+        f"{tmp_path}/w.weights.h5", save_freq=3, save_weights_only=True
+    )
+    assert callback.watches_batches("train")
+    saver = Saver()
+    callback.set_model(saver)
+    for batch in range(7):
+        callback.on_train_batch_end(batch, {})
+    assert saver.paths == [f"weights:{tmp_path}/w.weights.h5"] * 2
+    assert not callbacks.ModelCheckpoint("m.keras").watches_batches("train")
+
+
+def test_csv_log(tmp_path):
+    path = tmp_path / "log.csv"
+    net = model()
+    logger = callbacks.CSVLogger(path)
+    net.fit(X, Y, epochs=2, verbose=0, callbacks=[logger])
+    net.fit(X, Y, epochs=3, initial_epoch=2, verbose=0, callbacks=[logger])
+    lines = path.read_text().splitlines()
+    assert lines[0] == "epoch,accuracy,loss"
+    assert [line.split(",")[0] for line in lines[1:]] == ["0", "1", "2"]
+
+
+def test_terminate_on_nan(capsys):
+    net = model("sgd")
+    net.set_weights([np.full((4, 1), np.nan, np.float32), np.zeros(1, np.float32)])
+    history = net.fit(X, Y, epochs=5, verbose=0, callbacks=[callbacks.TerminateOnNaN()])
+    assert history.epoch == [0]
+    assert "Invalid loss" in capsys.readouterr().out
+
+
+def test_whole_epochs_stay_whole():
+    """None of the package's callbacks asks for every batch."""
+    plain = [
+        callbacks.EarlyStopping(),
+        callbacks.ModelCheckpoint("m.keras"),
+        callbacks.ReduceLROnPlateau(),
+        callbacks.LearningRateScheduler(lambda epoch: 0.1),
+        callbacks.TerminateOnNaN(),
+        callbacks.ProgbarLogger(),
+        callbacks.History(),
+        callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: None),
+    ]
+    assert not any(c.watches_batches(m) for c in plain for m in ("train", "test", "predict"))
+    old = type("Old", (callbacks.Callback,), {"on_batch_end": lambda self, batch, logs=None: None})
+    assert old().watches_batches("train")
+    assert callbacks.LambdaCallback(on_train_batch_end=print).watches_batches("train")
+
+
+def test_wrong_use():
+    with pytest.raises(TypeError, match="on_epoch_middle"):
+        callbacks.LambdaCallback(on_epoch_middle=print)
+    with pytest.raises(ValueError, match="factor"):
+        callbacks.ReduceLROnPlateau(factor=1.5)
+    with pytest.raises(ValueError, match="mode"):
+        callbacks.EarlyStopping(mode="best")
+    with pytest.raises(ValueError, match="save_freq"):
+        callbacks.ModelCheckpoint("m.keras", save_freq="day")
+    with pytest.raises(TypeError, match=r"fastconv\.callbacks\.Callback"):
+        model().fit(X, Y, callbacks=["early"], verbose=0)
+    with pytest.warns(UserWarning, match="not available"):
+        model().fit(X, Y, callbacks=[callbacks.EarlyStopping("val_loss")], verbose=0)

@@ -1,0 +1,207 @@
+"""What can be passed as data, and how it is read."""
+
+import numpy as np
+import pytest
+
+from fastconv import config, layers
+from fastconv.models import Sequential
+from fastconv.training.batches import Batches, ahead
+from fastconv.training.data import as_rows, class_weights, dense_rows, split_validation, to_array
+
+RNG = np.random.default_rng(4)
+X = RNG.integers(0, 200, (30, 5)).astype("float32")
+Y = RNG.integers(0, 3, 30)
+
+
+@pytest.fixture
+def model():
+    config.set_random_seed(2)
+    net = Sequential([layers.Input((5,)), layers.Dense(3, activation="softmax")])
+    net.compile("sgd", "sparse_categorical_crossentropy")
+    return net
+
+
+@pytest.mark.parametrize(
+    "dtype", ["uint8", "int16", "int32", "int64", "float16", "float64", "bool"]
+)
+def test_every_dtype_of_inputs(model, dtype):
+    x = X.astype(dtype)
+    expected = model.predict(x.astype("float32"))
+    np.testing.assert_array_equal(model.predict(x), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint32", "float32", "float64"])
+def test_every_dtype_of_labels(model, dtype):
+    expected = model.evaluate(X / 200, Y, verbose=0)
+    assert model.evaluate(X / 200, Y.astype(dtype), verbose=0) == expected
+    assert model.evaluate(X / 200, Y.astype(dtype)[:, None], verbose=0) == expected
+
+
+def test_layouts(model):
+    expected = model.predict(X)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    wide = np.zeros((60, 10), "float32")
+    wide[::2, ::2] = X
+    for same in (
+        np.asfortranarray(X),
+        frozen,
+        wide[::2, ::2],
+        X[::-1][::-1],
+        X.astype(">f4"),
+        X.tolist(),
+        [X],
+        {"anything": X},
+    ):
+        if isinstance(same, dict):
+            same = {model.input_names[0]: X}
+        np.testing.assert_array_equal(model.predict(same), expected)
+    np.testing.assert_array_equal(model.predict(X[::-1]), expected[::-1])
+
+
+def test_things_that_know_how_to_be_arrays(model):
+    class Frame:
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(X, dtype)
+
+    np.testing.assert_array_equal(model.predict(Frame()), model.predict(X))
+
+
+def test_data_frames(model):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X)
+    np.testing.assert_array_equal(model.predict(frame), model.predict(X))
+    series = pandas.Series(Y)
+    assert model.evaluate(frame, series, verbose=0) == model.evaluate(X, Y, verbose=0)
+
+
+def test_missing_and_extra_last_dimension():
+    net = Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
+    images = RNG.uniform(size=(3, 4, 4)).astype("float32")
+    np.testing.assert_array_equal(net.predict(images), net.predict(images[..., None]))
+    flat = Sequential([layers.Input((5,)), layers.Dense(2)])
+    np.testing.assert_array_equal(flat.predict(X[..., None]), flat.predict(X))
+
+
+def test_nothing_is_copied_without_need():
+    assert to_array(X, "x") is X
+    assert np.shares_memory(dense_rows(X[::2]), X)
+    assert not np.shares_memory(dense_rows(X[:, ::2]), X)
+
+
+def test_split_takes_the_last_rows():
+    rows = as_rows(X, Y)
+    train, validation = split_validation(rows, 0.25)
+    assert (train.count, validation.count) == (22, 8)
+    np.testing.assert_array_equal(validation.x.arrays[0], X[22:])
+    with pytest.raises(ValueError, match="at least one"):
+        split_validation(as_rows(X[:1], Y[:1]), 0.5)
+
+
+def test_class_weights():
+    y = as_rows(X, Y).y
+    weights = class_weights({0: 1.0, 1: 2.0, 2: 0.5}, y)
+    np.testing.assert_array_equal(weights, np.array([1.0, 2.0, 0.5])[Y])
+    one_hot = as_rows(X, np.eye(3)[Y]).y
+    np.testing.assert_array_equal(class_weights({0: 1.0, 1: 2.0, 2: 0.5}, one_hot), weights)
+    with pytest.raises(ValueError, match=r"class \[2\]"):
+        class_weights({0: 1.0, 1: 1.0}, y)
+
+
+class Sequence:
+    def __init__(self, size=10):
+        self.size = size
+        self.ends = 0
+        self.asked = []
+
+    def __len__(self):
+        return 30 // self.size
+
+    def __getitem__(self, i):
+        self.asked.append(i)
+        rows = slice(i * self.size, (i + 1) * self.size)
+        return X[rows] / 200, Y[rows]
+
+    def on_epoch_end(self):
+        self.ends += 1
+
+
+def test_sequences(model):
+    sequence = Sequence()
+    history = model.fit(sequence, epochs=2, shuffle=False, verbose=0, validation_data=Sequence())
+    assert sequence.asked == [0, 0, 1, 2, 0, 1, 2]  # the first look is at the shapes
+    assert sequence.ends == 2
+    assert len(history.history["val_loss"]) == 2
+    assert int(model.optimizer.iterations) == 6
+    shuffled = Sequence(size=1)
+    model.fit(shuffled, epochs=1, verbose=0)
+    order = shuffled.asked[1:]
+    assert sorted(order) == list(range(30))
+    assert order != sorted(order)
+
+
+def test_loaders_are_read_again_each_epoch(model):
+    class Loader:
+        starts = 0
+
+        def __iter__(self):
+            self.starts += 1
+            return iter([(X[:10] / 200, Y[:10]), (X[10:14] / 200, Y[10:14])])
+
+    loader = Loader()
+    model.fit(loader, epochs=3, verbose=0)
+    assert int(model.optimizer.iterations) == 6
+    assert model.predict([X[:4]]).shape == (4, 3)
+
+
+def test_generator_that_ends_stops_training(model):
+    batches = ((X[i : i + 10] / 200, Y[i : i + 10]) for i in (0, 10, 20))
+    with pytest.warns(UserWarning, match="ran out before epoch 2"):
+        history = model.fit(batches, epochs=2, verbose=0)
+    assert history.epoch == [0]
+    assert int(model.optimizer.iterations) == 3
+
+
+def test_weights_in_batches(model):
+    weight = np.linspace(0, 2, 30).astype("float32")
+    expected = model.evaluate(X / 200, Y, sample_weight=weight, batch_size=30, verbose=0)
+    found = model.evaluate(iter([(X / 200, Y, weight)]), verbose=0)
+    assert found == pytest.approx(expected)
+
+
+def test_an_error_in_the_generator_comes_out(model):
+    def broken():
+        yield X[:10] / 200, Y[:10]
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        model.fit(broken(), epochs=1, verbose=0)
+
+
+def test_batches_are_made_ahead():
+    made = []
+
+    def slow():
+        for i in range(5):
+            made.append(i)
+            yield as_rows(X[:2])
+
+    iterator = ahead(slow(), size=2)
+    next(iterator)
+    for _ in range(100):
+        if len(made) >= 3:
+            break
+        import time
+
+        time.sleep(0.01)
+    assert len(made) >= 3
+    iterator.close()
+    assert len(made) <= 5
+
+
+def test_steps_go_on_where_the_last_epoch_stopped():
+    source = iter([(X[i : i + 5], Y[i : i + 5]) for i in range(0, 30, 5)])
+    batches = Batches(source, None, None)
+    first = [rows.x.arrays[0][0, 0] for rows in batches.epoch(2, (0, 0))]
+    second = [rows.x.arrays[0][0, 0] for rows in batches.epoch(2, (0, 1))]
+    np.testing.assert_array_equal(first + second, X[[0, 5, 10, 15], 0])

@@ -1,0 +1,383 @@
+"""fit, evaluate, predict: what they return, reproducibility, several inputs, both backends."""
+
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from fastconv import callbacks, config, layers, ops, optimizers
+from fastconv.models import Model, Sequential
+
+RNG = np.random.default_rng(1)
+X = RNG.standard_normal((75, 6)).astype("float32")
+Y = (X[:, 0] + X[:, 1] > 0).astype("int64")
+
+
+def net(**options):
+    return Sequential(
+        [
+            layers.Input((6,)),
+            layers.Dense(8, activation="relu", **options),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+
+
+def compiled(optimizer="adam", metrics=("accuracy",), **options):
+    config.set_random_seed(3)
+    model = net()
+    model.compile(optimizer, "binary_crossentropy", metrics=list(metrics), **options)
+    return model
+
+
+def trained(threads=None, backend="native", **options):
+    before = config.num_threads()
+    if threads is not None:
+        config.set_num_threads(threads)
+    try:
+        model = compiled(backend=backend)
+        history = model.fit(X, Y, epochs=3, verbose=0, **options)
+    finally:
+        config.set_num_threads(before)
+    return model, history.history
+
+
+def test_history_and_results():
+    model = compiled()
+    history = model.fit(X, Y, epochs=4, validation_split=0.2, verbose=0)
+    assert list(history.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert history.epoch == [0, 1, 2, 3]
+    assert model.history is history
+    assert history.history["loss"][-1] < history.history["loss"][0]
+    loss, accuracy = model.evaluate(X, Y, verbose=0)
+    assert model.evaluate(X, Y, verbose=0, return_dict=True) == {
+        "accuracy": accuracy,
+        "loss": loss,
+    }
+    p = model.predict(X)
+    assert (p.shape, p.dtype) == ((75, 1), np.float32)
+    classes = model.predict_classes(X)
+    assert (classes.shape, classes.dtype) == ((75, 1), np.int32)
+    assert accuracy == pytest.approx((classes[:, 0] == Y).mean())
+    assert model.metrics_names == ["loss", "accuracy"]
+
+
+def test_loss_alone_is_a_number():
+    model = compiled(metrics=())
+    assert isinstance(model.evaluate(X, Y, verbose=0), float)
+
+
+def test_a_second_fit_continues():
+    once, twice = compiled(), compiled()
+    once.fit(X, Y, epochs=4, verbose=0)
+    twice.fit(X, Y, epochs=2, verbose=0)
+    second = twice.fit(X, Y, epochs=4, initial_epoch=2, verbose=0)
+    assert second.epoch == [2, 3]
+    for v, w in zip(once.get_weights(), twice.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def test_the_same_bits_again_and_for_any_threads():
+    model, history = trained(1)
+    for threads in (1, 2):
+        other, again = trained(threads)
+        assert again == history
+        for v, w in zip(model.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(v, w)
+
+
+def test_backends_agree():
+    model, history = trained()
+    other, reference = trained(backend="numpy")
+    for key, values in history.items():
+        np.testing.assert_allclose(values, reference[key], rtol=1e-4)
+    np.testing.assert_allclose(model.predict(X), other.predict(X), atol=1e-5)
+
+
+def test_dropout_is_the_same_in_both_backends():
+    def run(backend):
+        config.set_random_seed(5)
+        model = Sequential(
+            [
+                layers.Input((6,)),
+                layers.Dense(16, activation="relu"),
+                layers.Dropout(0.5),
+                layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+        model.compile("sgd", "binary_crossentropy", backend=backend)
+        return model.fit(X, Y, epochs=2, verbose=0).history["loss"]
+
+    np.testing.assert_allclose(run("native"), run("numpy"), rtol=1e-4)
+
+
+def test_shuffling_changes_the_order_and_not_the_rows():
+    seen = []
+
+    def note(y_true, y_pred):
+        return ops.mean(ops.square(y_pred - y_true), axis=-1)
+
+    class Watch(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(logs["loss"])
+
+    orders = []
+    for shuffle in (False, True):
+        config.set_random_seed(1)
+        model = net()
+        model.compile("sgd", note)
+        model.fit(X, Y, batch_size=1, shuffle=shuffle, callbacks=[Watch()], verbose=0)
+        orders.append(list(seen))
+        seen.clear()
+    assert len(orders[0]) == len(orders[1]) == 75
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+def test_batch_by_batch_is_the_same_as_whole_epochs(backend):
+    class Watch(callbacks.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            assert batch == self.batches % 3
+            self.batches += 1
+
+    whole, by_batch = compiled(backend=backend), compiled(backend=backend)
+    a = whole.fit(X, Y, epochs=2, verbose=0, batch_size=32)
+    watch = Watch()
+    b = by_batch.fit(X, Y, epochs=2, verbose=0, batch_size=32, callbacks=[watch])
+    assert watch.batches == 6
+    assert a.history == b.history
+
+
+def test_generator_is_the_same_as_arrays():
+    def batches():
+        while True:
+            for start in range(0, 75, 25):
+                yield X[start : start + 25], Y[start : start + 25]
+
+    arrays, generator = compiled(), compiled()
+    a = arrays.fit(X, Y, batch_size=25, epochs=3, shuffle=False, verbose=0)
+    b = generator.fit(
+        batches(),
+        steps_per_epoch=3,
+        epochs=3,
+        verbose=0,
+        validation_data=batches(),
+        validation_steps=3,
+    )
+    assert a.history["loss"] == b.history["loss"]
+    assert len(b.history["val_loss"]) == 3
+    assert generator.evaluate(batches(), steps=3, verbose=0) == pytest.approx(
+        generator.evaluate(X, Y, batch_size=25, verbose=0)
+    )
+    x_only = (X[i : i + 25] for i in range(0, 75, 25))
+    np.testing.assert_array_equal(generator.predict(x_only), generator.predict(X, batch_size=25))
+
+
+def test_iterations_count_the_steps():
+    model = compiled()
+    model.fit(X, Y, epochs=2, batch_size=32, verbose=0)
+    assert int(model.optimizer.iterations) == 6
+    model.fit(X, Y, epochs=1, steps_per_epoch=2, verbose=0)
+    assert int(model.optimizer.iterations) == 8
+    model.train_on_batch(X, Y)
+    assert int(model.optimizer.iterations) == 9
+
+
+def test_schedules_set_the_rate_of_every_step():
+    schedule = optimizers.schedules.PiecewiseConstantDecay([2], [0.5, 0.0])
+    model = compiled(optimizers.SGD(schedule))
+    model.fit(X, Y, batch_size=25, verbose=0)
+    at_three = model.get_weights()
+    model.fit(X, Y, batch_size=25, verbose=0)
+    for v, w in zip(at_three, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def test_frozen_layers_keep_their_weights_after_compile():
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    model.layers[0].trainable = False
+    with pytest.warns(UserWarning, match="compiled again"):
+        model.fit(X, Y, verbose=0)
+    model.compile("adam", "binary_crossentropy")
+    before = [w.copy() for w in model.get_weights()]
+    model.fit(X, Y, verbose=0)
+    after = model.get_weights()
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[2], after[2])
+
+
+def test_adding_a_layer_makes_new_programs():
+    model = compiled()
+    assert model.predict(X).shape == (75, 1)
+    model.add(layers.Dense(4))
+    assert model.predict(X).shape == (75, 4)
+
+
+def test_weights_set_between_fits_are_used():
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    zeros = [np.zeros_like(w) for w in model.get_weights()]
+    model.set_weights(zeros)
+    np.testing.assert_array_equal(model.predict(X), 0.5)
+
+
+def test_several_inputs_and_outputs():
+    a, b = layers.Input((3,), name="a"), layers.Input((2,), name="b")
+    h = layers.Concatenate()([layers.Dense(4)(a), layers.Dense(4)(b)])
+    outputs = [layers.Dense(1, name="p", activation="sigmoid")(h), layers.Dense(2, name="q")(h)]
+    model = Model([a, b], outputs)
+    model.compile(
+        "adam",
+        {"p": "binary_crossentropy", "q": "mse"},
+        loss_weights={"q": 0.5},
+        metrics={"p": "accuracy", "q": ["mae", "mse"]},
+    )
+    xa, xb = X[:, :3], X[:, 3:5]
+    q = X[:, :2] * 2
+    first = model.fit({"a": xa, "b": xb}, {"p": Y, "q": q}, epochs=2, verbose=0)
+    assert sorted(first.history) == list(first.history)
+    assert set(first.history) == {
+        *("loss", "p_loss", "q_loss", "p_accuracy", "q_mae", "q_mse"),
+    }
+    total = first.history["p_loss"][0] + 0.5 * first.history["q_loss"][0]
+    assert first.history["loss"][0] == pytest.approx(total, rel=1e-5)
+    results = model.evaluate([xa, xb], [Y, q], verbose=0)
+    assert len(results) == len(model.metrics_names) == 6
+    p, q_pred = model.predict([xa, xb])
+    assert (p.shape, q_pred.shape) == ((75, 1), (75, 2))
+    same = model.predict({"b": xb, "a": xa})
+    np.testing.assert_array_equal(same[1], q_pred)
+
+
+def test_shared_metric_names_are_kept_apart():
+    from fastconv.metrics import Precision
+
+    model = compiled(metrics=[Precision(thresholds=0.3), Precision(thresholds=0.8), "accuracy"])
+    history = model.fit(X, Y, verbose=0).history
+    assert set(history) == {"accuracy", "loss", "precision", "precision_1"}
+
+
+def test_added_losses_train_without_targets():
+    x = layers.Input((6,))
+    h = layers.Dense(2)(x)
+    y = layers.Dense(6)(h)
+    model = Model(x, y)
+    model.add_loss(ops.mean(ops.square(y - x)))
+    model.compile("adam")
+    history = model.fit(X, epochs=20, batch_size=16, verbose=0).history
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+
+
+def test_custom_loss_metric_and_compute_loss():
+    def spread(y_true, y_pred):
+        return ops.mean(ops.absolute(y_pred - y_true), axis=-1)
+
+    class Doubled(Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return 2.0 * super().compute_loss(x, y, y_pred, sample_weight)
+
+    results = []
+    for cls in (Sequential, Doubled):
+        config.set_random_seed(0)
+        model = cls([layers.Input((6,)), layers.Dense(1)])
+        model.compile("sgd", spread, metrics=[spread])
+        results.append(model.evaluate(X, Y.astype("float32"), verbose=0))
+    assert results[0][0] == pytest.approx(results[0][1])
+    assert results[1][0] == pytest.approx(2 * results[0][0])
+    assert model.metrics_names == ["loss", "spread"]
+
+
+def test_subclassed_model_is_built_from_the_data():
+    class Net(Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = layers.Dense(5, activation="relu")
+            self.head = layers.Dense(1, activation="sigmoid")
+
+        def call(self, inputs, training=None):
+            return self.head(self.hidden(inputs))
+
+    model = Net()
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(X, Y, epochs=2, verbose=0)
+    assert len(model.weights) == 4
+    assert history.history["loss"][1] < history.history["loss"][0]
+    assert model.predict(X[:2]).shape == (2, 1)
+
+
+def test_compile_anew_drops_metrics():
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    model.compile("sgd", "mse")
+    assert list(model.fit(X, Y, verbose=0).history) == ["loss"]
+
+
+def test_compile_config_round_trip():
+    model = compiled(optimizers.SGD(0.25, momentum=0.5))
+    again = net()
+    again.compile_from_config(model.get_compile_config())
+    assert again.optimizer.momentum == 0.5
+    again.set_weights(model.get_weights())
+    assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
+    assert len(again.optimizer.variables) == 2 + 4
+
+
+def test_max_batch_does_not_change_results():
+    model = compiled()
+    alone = model.predict(X[:5])
+    model.predict(X, batch_size=64)
+    np.testing.assert_array_equal(model.predict(X[:5]), alone)
+    np.testing.assert_array_equal(model.predict(X)[:5], alone)
+
+
+def test_interruption_leaves_whole_steps():
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    done = int(model.optimizer.iterations)
+
+    def interrupt():
+        time.sleep(0.3)
+        signal.raise_signal(signal.SIGINT)
+
+    big = np.tile(X, (4000, 1))
+    labels = np.tile(Y, 4000)
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(big, labels, epochs=1000, batch_size=8, verbose=0)
+    thread.join()
+    steps = int(model.optimizer.iterations) - done
+    assert steps > 0
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.fit(X, Y, epochs=1, batch_size=25, verbose=0)
+    assert int(model.optimizer.iterations) == done + steps + 3
+
+
+def test_tables_of_plans():
+    model = compiled()
+    with pytest.raises(ValueError, match="call fit"):
+        model.plan_summary()
+    model.fit(X, Y, verbose=0)
+    assert "optimizer_update" in model.plan_summary()
+    before = model.get_weights()
+    steps = int(model.optimizer.iterations)
+    assert "us" in model.profile(X, Y)
+    assert int(model.optimizer.iterations) == steps
+    for v, w in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    slow = compiled(backend="numpy")
+    slow.fit(X, Y, verbose=0)
+    with pytest.raises(ValueError, match="native"):
+        slow.plan_summary()
+
+
+def test_predict_before_compile():
+    model = net()
+    assert model.predict(X).shape == (75, 1)
+    assert not model.compiled
+    assert model.get_compile_config() is None
