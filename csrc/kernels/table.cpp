@@ -11,6 +11,7 @@ namespace fastconv::FASTCONV_ISA {
 void fill(PeakKernels& k);
 void fill(GatherKernels& k);
 void fill(GemmKernels& k);
+void fill(DepthwiseKernels& k);
 void fill(PointwiseKernels& k);
 void fill(PoolKernels& k);
 void fill(RandomKernels& k);
@@ -28,6 +29,7 @@ void fill(KernelTable& t) {
   fill(t.peak);
   fill(t.gather);
   fill(t.gemm);
+  fill(t.depthwise);
   fill(t.pointwise);
   fill(t.pool);
   fill(t.random);

@@ -1,6 +1,7 @@
 // The kernels of one ISA: function pointers and their block sizes together.
 #pragma once
 
+#include "kernels/depthwise.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
 #include "kernels/normalization.h"
@@ -23,6 +24,7 @@ struct KernelTable {
   PeakKernels peak;
   GatherKernels gather;
   GemmKernels gemm;
+  DepthwiseKernels depthwise;
   PointwiseKernels pointwise;
   PoolKernels pool;
   RandomKernels random;

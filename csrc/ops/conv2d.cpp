@@ -31,6 +31,8 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   if (wanted == "im2col" && !spec.attrs.has("pool")) return im2col_conv2d(spec);
   if (wanted != "direct" && c.is_pointwise() && !spec.attrs.has("pool"))
     return as_dense(spec, "dense");
+  if (wanted == "auto" && c.is_depthwise() && !spec.attrs.has("pool"))
+    return depthwise_conv2d(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d(spec);
   return direct_conv2d(spec);
 }
@@ -41,6 +43,7 @@ std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {
   const std::string wanted = wanted_algorithm(spec);
   if (wanted == "im2col") return im2col_conv2d_input_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_input_grad");
+  if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_input_grad(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d_input_grad(spec);
   return direct_conv2d_input_grad(spec);
 }
@@ -56,6 +59,7 @@ std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
   const std::string wanted = wanted_algorithm(spec);
   if (wanted == "im2col") return im2col_conv2d_weight_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_weight_grad");
+  if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_weight_grad(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d_weight_grad(spec);
   return direct_conv2d_weight_grad(spec);
 }

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 
 #include "dispatch/dispatch.h"
 #include "ops/conv2d.h"
 #include "ops/fused.h"
 #include "ops/panels.h"
+#include "ops/pixel_classes.h"
 
 namespace fastconv {
 namespace {
@@ -19,48 +19,6 @@ constexpr std::int64_t kBandBytes = 256 << 10;    // of the source, to stay in t
 constexpr std::int64_t kWeightBytes = 512 << 10;  // larger weights: one panel for the whole batch
 constexpr std::int64_t kClipDepth = 16;  // fewer channels: a padded copy is cheaper than clipping
 constexpr double kTaskFlops = 2e6;
-
-// One dimension of a class of result positions. Position u < count is out_first + u * out_step of
-// the result; its tap j < taps reads source position origin + u * stride + j * step, with the
-// weights of kernel position weight_first + j * weight_step.
-struct Axis {
-  std::int64_t count, out_first, out_step, origin, stride, taps, step, weight_first, weight_step;
-
-  std::int64_t last_read() const { return origin + (count - 1) * stride + (taps - 1) * step; }
-};
-
-Axis forward_axis(std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
-                  std::int64_t before) {
-  return {out, 0, 1, -before, stride, kernel, dilation, 0, 1};
-}
-
-// The input positions congruent to `phase` modulo the stride: those taps k with
-// phase + before - k * dilation a multiple of the stride reach them, last tap first.
-Axis gradient_axis(std::int64_t phase, std::int64_t size, std::int64_t kernel, std::int64_t stride,
-                   std::int64_t dilation, std::int64_t before) {
-  const std::int64_t common = std::gcd(stride, dilation), period = stride / common;
-  std::int64_t first = 0;
-  while (first < period && (phase + before - first * dilation) % stride != 0) ++first;
-  const bool reached = first < period && first < kernel;
-  const std::int64_t taps = reached ? ceil_div(kernel - first, period) : 0;
-  const std::int64_t step = dilation / common;
-  const std::int64_t origin =
-      reached ? (phase + before - first * dilation) / stride - (taps - 1) * step : 0;
-  return {phase < size ? ceil_div(size - phase, stride) : 0,
-          phase,
-          stride,
-          origin,
-          1,
-          taps,
-          step,
-          first + (taps - 1) * period,
-          -period};
-}
-
-struct PixelClass {
-  Axis y, x;
-  std::int64_t weights;  // where its packed weights start
-};
 
 class DirectConv2d final : public Op {
  public:
@@ -72,18 +30,11 @@ class DirectConv2d final : public Op {
     if (gradient) {
       source_ = {c.out_height, c.out_width, c.out_channels};
       result_ = {c.height, c.width, c.channels};
-      for (std::int64_t py = 0; py < c.stride_y; ++py)
-        for (std::int64_t px = 0; px < c.stride_x; ++px)
-          classes_.push_back(
-              {gradient_axis(py, c.height, c.kernel_y, c.stride_y, c.dilation_y, c.top),
-               gradient_axis(px, c.width, c.kernel_x, c.stride_x, c.dilation_x, c.left), 0});
     } else {
       source_ = {c.height, c.width, c.channels};
       result_ = {c.out_height, c.out_width, c.out_channels};
-      classes_.push_back({forward_axis(c.out_height, c.kernel_y, c.stride_y, c.dilation_y, c.top),
-                          forward_axis(c.out_width, c.kernel_x, c.stride_x, c.dilation_x, c.left),
-                          0});
     }
+    for (const PixelClass& k : pixel_classes(c, gradient)) classes_.push_back({k, 0});
     depth_ = source_.channels / c.groups;
     columns_ = result_.channels / c.groups;
     TensorDesc result = spec.outputs[0];
@@ -91,7 +42,7 @@ class DirectConv2d final : public Op {
     epilogue_ = FusedEpilogue(spec, bias_ ? 3 : 2, result);
 
     panels_ = cut_panels(columns_, classes_[0].x.count);
-    for (PixelClass& k : classes_) {
+    for (PackedClass& k : classes_) {
       k.weights = packed_size_;
       packed_size_ += c.groups * panels_offset(k, panels_.size());
       units_ = std::max(units_, k.y.count);
@@ -153,6 +104,9 @@ class DirectConv2d final : public Op {
   std::string algorithm() const override { return "direct"; }
 
  private:
+  struct PackedClass : PixelClass {
+    std::int64_t weights;  // where its packed weights start
+  };
   struct Image {
     std::int64_t height, width, channels;
     std::int64_t size() const { return height * width * channels; }
@@ -229,7 +183,7 @@ class DirectConv2d final : public Op {
           const std::int64_t jy = task % kernel_rows,
                              group = task / kernel_rows / panels % conv_.groups;
           const auto i = static_cast<std::size_t>(task / kernel_rows % panels);
-          const PixelClass& k =
+          const PackedClass& k =
               classes_[static_cast<std::size_t>(task / kernel_rows / panels / conv_.groups)];
           const Panel& panel = panels_[i];
           const int width = panel.tiles->width;
@@ -289,7 +243,7 @@ class DirectConv2d final : public Op {
                std::int64_t group, Part rows, Part panels) const {
     const auto* packed = reinterpret_cast<const float*>(ctx.scratch);
     const std::int64_t channels = result_.channels;
-    for (const PixelClass& k : classes_) {
+    for (const PackedClass& k : classes_) {
       if (k.x.count == 0) continue;
       const bool contiguous = k.x.step == 1 && source.pixel == depth_;
       const float* group_weights = packed + k.weights + group * panels_offset(k, panels_.size());
@@ -416,7 +370,7 @@ class DirectConv2d final : public Op {
   Image source_{}, result_{};
   std::int64_t depth_ = 0, columns_ = 0;  // channels of a group: of the source, of the result
   FusedEpilogue epilogue_;
-  std::vector<PixelClass> classes_;
+  std::vector<PackedClass> classes_;
   std::vector<Panel> panels_;
   std::int64_t packed_size_ = 0;
   std::int64_t units_ = 0, max_rows_ = 0;  // class rows: of the whole result, most in a band

@@ -1,0 +1,47 @@
+#include "ops/pixel_classes.h"
+
+#include <numeric>
+
+#include "ops/panels.h"
+
+namespace fastconv {
+namespace {
+
+// The input positions congruent to `phase` modulo the stride: those taps k with
+// phase + before - k * dilation a multiple of the stride reach them.
+Axis gradient_axis(std::int64_t phase, std::int64_t size, std::int64_t kernel, std::int64_t stride,
+                   std::int64_t dilation, std::int64_t before) {
+  const std::int64_t common = std::gcd(stride, dilation), period = stride / common;
+  std::int64_t first = 0;
+  while (first < period && (phase + before - first * dilation) % stride != 0) ++first;
+  const bool reached = first < period && first < kernel;
+  const std::int64_t taps = reached ? ceil_div(kernel - first, period) : 0;
+  const std::int64_t step = dilation / common;
+  const std::int64_t origin =
+      reached ? (phase + before - first * dilation) / stride - (taps - 1) * step : 0;
+  return {.count = phase < size ? ceil_div(size - phase, stride) : 0,
+          .out_first = phase,
+          .out_step = stride,
+          .origin = origin,
+          .stride = 1,
+          .taps = taps,
+          .step = step,
+          .weight_first = first + (taps - 1) * period,
+          .weight_step = -period};
+}
+
+}  // namespace
+
+std::vector<PixelClass> pixel_classes(const Convolution& c, bool gradient) {
+  if (!gradient)
+    return {{{c.out_height, 0, 1, -c.top, c.stride_y, c.kernel_y, c.dilation_y, 0, 1},
+             {c.out_width, 0, 1, -c.left, c.stride_x, c.kernel_x, c.dilation_x, 0, 1}}};
+  std::vector<PixelClass> classes;
+  for (std::int64_t y = 0; y < c.stride_y; ++y)
+    for (std::int64_t x = 0; x < c.stride_x; ++x)
+      classes.push_back({gradient_axis(y, c.height, c.kernel_y, c.stride_y, c.dilation_y, c.top),
+                         gradient_axis(x, c.width, c.kernel_x, c.stride_x, c.dilation_x, c.left)});
+  return classes;
+}
+
+}  // namespace fastconv
