@@ -9,7 +9,6 @@ from typing import Any
 
 CONV_ALGORITHMS = ("auto", "im2col", "direct", "winograd")
 
-_conv_algorithm = "auto"
 _epsilon = 1e-7
 _image_data_format = "channels_last"
 
@@ -35,7 +34,7 @@ def num_threads() -> int:
 
 
 def set_conv_algorithm(name: str) -> None:
-    """Choose how convolutions compiled from now on are computed.
+    """Choose how convolutions are computed in models compiled, and calls made, from now on.
 
     Args:
         name: ``"auto"`` (by shape), ``"im2col"``, ``"direct"`` or ``"winograd"``. Where the named
@@ -44,12 +43,15 @@ def set_conv_algorithm(name: str) -> None:
     Raises:
         ValueError: for another name.
     """
-    global _conv_algorithm
     if name not in CONV_ALGORITHMS:
         raise ValueError(
             f"unknown convolution algorithm {name!r}; expected one of {', '.join(CONV_ALGORITHMS)}"
         )
-    _conv_algorithm = name
+    from fastconv import _core
+    from fastconv.graph import eager
+
+    _core.set_conv_algorithm(name)
+    eager.forget_plans()
 
 
 def conv_algorithm() -> str:
@@ -58,7 +60,9 @@ def conv_algorithm() -> str:
     >>> conv_algorithm()
     'auto'
     """
-    return _conv_algorithm
+    from fastconv import _core
+
+    return _core.conv_algorithm()
 
 
 def floatx() -> str:

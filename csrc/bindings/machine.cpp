@@ -6,6 +6,7 @@
 
 #include "bindings/bindings.h"
 #include "dispatch/dispatch.h"
+#include "ops/convolution.h"
 #include "ops/op.h"
 #include "runtime/arena.h"
 #include "runtime/threads.h"
@@ -63,6 +64,8 @@ void init_machine(py::module_& m) {
   m.def("available_isas", &available_isas, "The ISAs this machine can run, least first.");
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("count"));
+  m.def("set_conv_algorithm", &set_conv_algorithm, py::arg("name"));
+  m.def("conv_algorithm", &conv_algorithm);
   m.def("op_names", &op_names, "The operations that a plan can be made of.");
   m.def("measure_peaks", &measure_peaks, py::arg("threads"),
         "Measured GFLOP/s of float32 multiply-adds and GB/s of reading memory, on `threads` "

@@ -5,6 +5,8 @@
 namespace fastconv {
 namespace {
 
+std::string process_algorithm = "auto";
+
 std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
                                    std::int64_t least) {
   const auto values = spec.attrs.integers(key);
@@ -104,8 +106,11 @@ Convolution Convolution::weight_grad(const OpSpec& spec) {
   return c;
 }
 
+void set_conv_algorithm(const std::string& name) { process_algorithm = name; }
+std::string conv_algorithm() { return process_algorithm; }
+
 std::string wanted_algorithm(const OpSpec& spec) {
-  const std::string wanted = spec.attrs.text("algorithm", "auto");
+  const std::string wanted = spec.attrs.text("algorithm", process_algorithm);
   require(wanted == "auto" || wanted == "im2col" || wanted == "direct" || wanted == "winograd",
           spec, "algorithm must be auto, im2col, direct or winograd, got '" + wanted + "'");
   return wanted;

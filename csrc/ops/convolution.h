@@ -52,7 +52,9 @@ struct Convolution {
   void check_output(const OpSpec& spec, const TensorDesc& y);
 };
 
-// The attribute `algorithm`: "auto", "im2col", "direct" or "winograd".
+// The attribute `algorithm`, or what the process has set: "auto", "im2col", "direct", "winograd".
 std::string wanted_algorithm(const OpSpec& spec);
+void set_conv_algorithm(const std::string& name);
+std::string conv_algorithm();
 
 }  // namespace fastconv

@@ -95,6 +95,11 @@ def _work(name: str, key: Key, frozen: tuple[tuple[str, Any], ...]) -> _Work:
     return _Work(plan, [dtype for _, dtype in specs], isinstance(made, list))
 
 
+def forget_plans() -> None:
+    """Make plans anew from here on, after a setting that they depend on has changed."""
+    _work.cache_clear()
+
+
 def _plan(name: str, inputs: list[Tensor], attrs: dict[str, Any]) -> Any:
     from fastconv.graph.lower import lower
 
