@@ -112,20 +112,26 @@ FC_INLINE auto better(T a, T best) {
 template <bool Maximum>
 std::int32_t arg_row(const float* in, index_t n) {
   const vi lane = lane_numbers();
-  // Lanes beyond the row repeat its first element, which they lose against.
+  // Lanes beyond the row repeat its first element, which does not come first in them.
   vf best = n < kWidth ? first_lanes_of(load_first(in, n), n, in[0]) : load(in);
   vi found = lane < static_cast<std::int32_t>(n) ? lane : vi{};
+  vi nan = best != best;
   index_t i = kWidth;
   const auto take = [&](vf x) {
-    const vi mask = better<Maximum>(x, best);
+    const vi mask = Maximum ? x > best : x < best;
     best = mask ? x : best;
     found = mask ? lane + static_cast<std::int32_t>(i) : found;
+    nan |= x != x;
   };
   for (; i + kWidth <= n; i += kWidth) take(load(in + i));
   if (i < n) take(first_lanes_of(load_first(in + i, n - i), n - i, in[0]));
-  const vf extreme = across(best, [](vf a, vf b) { return better<Maximum>(a, b) ? a : b; });
-  const vi there = (best == extreme) | ((best != best) & (extreme != extreme));
-  return across_min(there ? found : math::splat_int(INT32_MAX));
+  if (any(nan)) {
+    index_t first = 0;
+    while (in[first] == in[first]) ++first;
+    return static_cast<std::int32_t>(first);
+  }
+  const vf extreme = across(best, Maximum ? math::larger : math::smaller);
+  return across_min(best == extreme ? found : math::splat_int(INT32_MAX));
 }
 
 template <bool Maximum>

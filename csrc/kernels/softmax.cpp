@@ -7,8 +7,6 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-FC_INLINE vf larger(vf a, vf b) { return (a > b) | (a != a) ? a : b; }
-
 // body(i, load, store, lanes) for every vector of a row, the last one perhaps in part.
 template <class F>
 FC_INLINE void each(index_t n, const F& body) {
@@ -22,11 +20,12 @@ FC_INLINE void each(index_t n, const F& body) {
         [rest](float* p, vf v) { store_first(p, v, rest); });
 }
 
+// Where there is a NaN it does not matter: all of the row becomes NaN.
 FC_INLINE float row_max(const float* x, index_t n) {
   vf most = splat(-math::kInf);
   each(n, [&](index_t i, index_t lanes, auto get, auto) {
     const vf v = get(x + i);
-    most = larger(most, lanes == kWidth ? v : first_lanes_of(v, lanes, -math::kInf));
+    most = math::larger(most, lanes == kWidth ? v : first_lanes_of(v, lanes, -math::kInf));
   });
   return across_max(most);
 }
@@ -95,18 +94,14 @@ float sparse_cross_entropy(float* probabilities, const float* logits, std::int32
 
 float cross_entropy(float* probabilities, const float* logits, const float* targets, index_t n) {
   const float most = row_max(logits, n);
-  vf total{};
-  each(n, [&](index_t i, index_t lanes, auto get, auto) {
-    const vf e = math::exp(get(logits + i) - most);
-    total += lanes == kWidth ? e : first_lanes_of(e, lanes, 0.0f);
-  });
-  const float sum = across_sum(total), log_sum = log_of(sum), inverse = 1.0f / sum;
+  const float total = exponentials(probabilities, logits, most, n);
+  const float log_total = log_of(total), inverse = 1.0f / total;
   vf loss{};
   each(n, [&](index_t i, index_t, auto get, auto put) {
-    const vf t = get(targets + i), centred = get(logits + i) - most;
+    const vf t = get(targets + i), log_p = (get(logits + i) - most) - log_total;
     // A target of zero counts for nothing, be the logit -infinity.
-    loss += t == 0.0f ? vf{} : t * (log_sum - centred);
-    put(probabilities + i, math::exp(centred) * inverse);
+    loss -= t == 0.0f ? vf{} : t * log_p;
+    put(probabilities + i, get(probabilities + i) * inverse);
   });
   return across_sum(loss);
 }

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "kernels/simd/math.h"
 #include "kernels/simd/vec.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -28,12 +29,21 @@ FC_INLINE V across(V v, const F& f) {
 FC_INLINE float across_sum(vf v) {
   return across(v, [](vf a, vf b) { return a + b; })[0];
 }
-// A NaN wins.
-FC_INLINE float across_max(vf v) {
-  return across(v, [](vf a, vf b) { return (a > b) | (a != a) ? a : b; })[0];
-}
+FC_INLINE float across_max(vf v) { return across(v, math::larger)[0]; }
 FC_INLINE std::int32_t across_min(vi v) {
   return across(v, [](vi a, vi b) { return a < b ? a : b; })[0];
+}
+
+FC_INLINE bool any(vi mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((__m256)mask) != 0;
+#elif defined(__x86_64__)
+  return _mm_movemask_ps((__m128)mask) != 0;
+#elif defined(__aarch64__)
+  return vmaxvq_u32((uint32x4_t)mask) != 0;
+#endif
 }
 
 FC_INLINE vi lane_numbers() {

@@ -32,9 +32,31 @@ FC_INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
 FC_INLINE vi to_int(vf x) { return __builtin_convertvector(x, vi); }  // toward zero
 // 2^n for -126 <= n <= 127
 FC_INLINE vf exp2_int(vi n) { return (vf)((n + 127) << 23); }
+// a > b ? a : b and a < b ? a : b, which the compiler would make of two instructions.
+FC_INLINE vf larger(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_max_ps(0xFFFF, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+  return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#else
+  return a > b ? a : b;
+#endif
+}
+FC_INLINE vf smaller(vf a, vf b) {
+#if defined(__AVX512F__)
+  return (vf)_mm512_maskz_min_ps(0xFFFF, (__m512)a, (__m512)b);
+#elif defined(__AVX2__)
+  return (vf)_mm256_min_ps((__m256)a, (__m256)b);
+#elif defined(__x86_64__)
+  return (vf)_mm_min_ps((__m128)a, (__m128)b);
+#else
+  return a < b ? a : b;
+#endif
+}
 FC_INLINE vf clamp(vf x, float low, float high) {  // lets NaN through
-  x = splat(low) > x ? splat(low) : x;
-  return splat(high) < x ? splat(high) : x;
+  return smaller(splat(high), larger(splat(low), x));
 }
 // To the nearest integer for |x| < 2^22.
 FC_INLINE vf nearest(vf x) {

@@ -31,12 +31,24 @@ FC_INLINE void store_first(float* p, vf v, index_t n) {
 }
 #else
 FC_INLINE vf load_first(const float* p, index_t n) {
-  vf v{};
-  for (index_t i = 0; i < n; ++i) v[i] = p[i];
-  return v;
+  switch (n) {
+    case 0:
+      return vf{};
+    case 1:
+      return vf{p[0]};
+    case 2:
+      return vf{p[0], p[1]};
+    case 3:
+      return vf{p[0], p[1], p[2]};
+    default:
+      return load(p);
+  }
 }
 FC_INLINE void store_first(float* p, vf v, index_t n) {
-  for (index_t i = 0; i < n; ++i) p[i] = v[i];
+  if (n == kWidth) return store(p, v);
+  if (n > 0) p[0] = v[0];
+  if (n > 1) p[1] = v[1];
+  if (n > 2) p[2] = v[2];
 }
 #endif
 
