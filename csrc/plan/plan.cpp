@@ -146,7 +146,9 @@ void Plan::share_storage() {
       const auto out_index = static_cast<std::size_t>(out), in_index = static_cast<std::size_t>(in);
       if (root(out) != out || out == in || tensors_[out_index].kind != Kind::temp ||
           tensors_[in_index].kind != Kind::temp || external_[out_index] || external_[in_index] ||
-          last_[in_index] != s || first_[in_index] == s || bytes_of(out) != bytes_of(in))
+          last_[in_index] != s || first_[in_index] == s || bytes_of(out) != bytes_of(in) ||
+          std::count_if(step.inputs.begin(), step.inputs.end(),
+                        [&](int id) { return root(id) == in; }) > 1)
         continue;
       last_[in_index] = last_[out_index];
       for (std::size_t t = 0; t < count; ++t)
