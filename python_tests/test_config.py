@@ -32,7 +32,7 @@ def test_convolution_algorithm() -> None:
     try:
         config.set_conv_algorithm("im2col")
         assert config.conv_algorithm() == "im2col"
-        with pytest.raises(ValueError, match="'fft'.*im2col"):
+        with pytest.raises(ValueError, match=r"'fft'.*im2col"):
             config.set_conv_algorithm("fft")
     finally:
         config.set_conv_algorithm("auto")

@@ -1,4 +1,4 @@
-"""Layers, activations and initial weights against Keras: same weights, same inputs, same numbers."""
+"""Layers, activations, penalties and initial weights against Keras: the same numbers."""
 
 from __future__ import annotations
 

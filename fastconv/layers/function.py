@@ -51,7 +51,9 @@ class Lambda(Layer):
     def from_config(cls, config: dict[str, Any]) -> Any:
         from fastconv.saving.registry import deserialize_keras_object
 
-        function = deserialize_keras_object(config["function"])
+        function = config["function"]
+        if not callable(function):
+            function = deserialize_keras_object(function)
         if not callable(function):
             raise ValueError(
                 f"the function {config['function']!r} of a Lambda layer is unknown: pass it in "

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import ops, random
 from fastconv.graph.primitive import PRIMITIVES, bind
+from fastconv.graph.tensor import Tensor
 from fastconv.layers.layer import Layer
 from fastconv.layers.naming import unique_name
 from fastconv.saving.registry import to_snake_case
@@ -36,6 +37,8 @@ class OpLayer(Layer):
         attributes = self.attributes
         if "stream" in attributes:
             attributes = {**attributes, "stream": random.stream()}
+        if not any(isinstance(x, Tensor) for x in inputs):
+            attributes = _for_arrays(self.op, inputs, attributes)
         return bind(self.op, *inputs, **attributes)
 
     def get_config(self) -> dict[str, Any]:
@@ -43,6 +46,16 @@ class OpLayer(Layer):
 
     def get_build_config(self) -> dict[str, Any] | None:
         return None
+
+
+def _for_arrays(op: str, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes that say -1 for the batch, with the number of rows that arrays have."""
+    key = "stops" if op == "slice" else "shape"
+    sizes = attributes.get(key)
+    batched = bool(sizes) and sizes[0] == -1 and (op != "slice" or attributes["starts"][0] == 0)
+    if not batched:
+        return attributes
+    return {**attributes, key: [inputs[-1].shape[0], *sizes[1:]]}
 
 
 class FunctionOp(OpLayer):

@@ -105,13 +105,23 @@ def operation_from_config(item: dict[str, Any]) -> Layer | None:
     Raises:
         ValueError: if fastconv has no such operation.
     """
-    module = item.get("module") or ""
+    name = to_snake_case(item["class_name"])
+    module = item.get("module") or _module_in_old_files(item)
     if not module.startswith("keras.src.ops."):
         return None
-    name = to_snake_case(item["class_name"])
     if name != "get_item" and name not in ops.__all__:
         raise ValueError(
             f"the model uses Keras's operation {item['class_name']!r}, which fastconv does not have"
         )
     options = {k: v for k, v in item["config"].items() if k not in ("name", "dtype")}
     return FunctionOp(module, item["class_name"], options, name=item["config"].get("name"))
+
+
+def _module_in_old_files(item: dict[str, Any]) -> str:
+    """``.h5`` files name no modules, but layers tell whether they are trainable and operations
+    do not."""
+    name = item["class_name"]
+    if "trainable" in item["config"] or name == "InputLayer":
+        return ""
+    known = to_snake_case(name) in ops.__all__ or name == "GetItem"
+    return _PLAIN.get(name, _NUMPY) if known else ""

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Tensor
+from fastconv.layers.configuration import parameters
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -291,8 +292,8 @@ class Model(Trainer, Layer):
         return json.dumps(serialize_keras_object(self), **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        if self._graph is None:
-            return Layer.get_config(self)
+        if self._graph is None or not _takes_a_graph(type(self)):
+            return {**super().get_config(), **self._constructor_arguments()}
         from fastconv.models.functional_config import graph_config
 
         return graph_config(self)
@@ -349,6 +350,12 @@ def _from_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
 
     new_inputs = map_structure(fresh, inputs)
     return new_inputs, inner.run("model", new_inputs)
+
+
+def _takes_a_graph(cls: type) -> bool:
+    """Whether ``cls(inputs=..., outputs=...)`` makes a model of a given graph."""
+    known = parameters(cls.__init__)
+    return {"inputs", "outputs"} <= known or {"args", "kwargs"} <= known
 
 
 def _placeholders(shapes: Any) -> Any:
