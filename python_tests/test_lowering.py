@@ -250,6 +250,17 @@ def test_pairs_of_layers(name: str, after: str) -> None:
     check(train_program(["conv", name, after], "sgd", 0.0, 0), feeds(), tolerance=2e-4)
 
 
+@pytest.mark.parametrize("bias", ["add", "input", "none"])
+def test_inference_norm_is_folded_into_the_weights(bias: str) -> None:
+    net, x = Net(), Tensor((None, 10, 10, 3))
+    with tracing(net.trace):
+        y = bind("relu", inference_norm(conv(bias=bias)(x, net), net))
+        program = Program.of([x], [max_pool(y, net)])
+    lowered = check(program, [rows(10, 10, 3)])
+    assert [s.name for s in lowered.steps][2:] == ["conv2d"]
+    assert {s.result for s in lowered.steps[:2]} == {(4,), (3, 3, 3, 4)}
+
+
 # What programs may look like at their edges
 
 
@@ -422,6 +433,7 @@ def test_tables_fit_a_terminal() -> None:
     assert max(map(len, text.splitlines())) <= report.WIDTH
     assert "conv2d + bias + relu" in text
     assert "optimizer_update" in text
+    assert "arena" in text
     assert "batch 8" in text
     assert all(f" {row['step']} " in text for row in lowered.describe())
 

@@ -208,6 +208,19 @@ def test_an_epilogue_has_rows_numbers_and_full_operands() -> None:
     assert [v.shape for v in step.inputs[2:]] == [(5,), (None, 5)]
 
 
+def test_rows_scale_large_results_through_the_weights() -> None:
+    x, small = image(), image(4, 4)
+    with tracing():
+        w = variable(3, 3, 4, 8)
+        y = bind("conv2d", x, w, **CONV) * variable(8) + variable(8)
+        z = bind("conv2d", small, w, **CONV) * variable(8) + variable(8)
+        scale, large, alone = fused([x, small], y, z)
+    assert (scale.name, scale.outputs[0].shape) == ("pointwise", (3, 3, 4, 8))
+    assert large.inputs[1] is scale.outputs[0]
+    assert (large.attrs["bias"], large.parts) == (1, ["scale", "bias"])
+    assert alone.attrs["epilogue"] == "multiply %0 %1; add %2 %3"
+
+
 def test_an_epilogue_may_read_its_result_twice() -> None:
     x = rows(3)
     with tracing():

@@ -8,9 +8,9 @@ FusedEpilogue::FusedEpilogue(const OpSpec& spec, int own, const TensorDesc& resu
   if (tape.starts_with_relu()) {
     relu = true;
     tape = tape.rest();
-  } else if (tape.is_relu_grad() && tape.mask_input() >= 0) {
+  } else if (tape.starts_with_relu_grad() && tape.mask_input() >= 0) {
     mask = tape.mask_input();
-    tape = Epilogue();
+    tape = tape.rest();
   }
 }
 

@@ -108,7 +108,7 @@ def _rows(lowered: Any) -> list[dict[str, Any]]:
 
 
 def _table(title: str) -> Table:
-    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), collapse_padding=True)
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 0))
     table.title_justify = table.caption_justify = "left"
     table.add_column("", justify="right", no_wrap=True)
     table.add_column("layer", max_width=11, overflow="ellipsis", no_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastconv.graph.passes.flow import Flow, Step, Value
-from fastconv.graph.passes.fuse_epilogues import fuse_bias, fuse_epilogues, fuse_max_pool
+from fastconv.graph.passes.fuse_epilogues import fold_rows, fuse_bias, fuse_epilogues, fuse_max_pool
 from fastconv.graph.passes.fuse_gradients import fuse_bias_grads, fuse_norm_masks, move_masks
 from fastconv.graph.passes.fuse_pointwise import fuse_pointwise
 from fastconv.graph.passes.fuse_updates import fuse_penalties, fuse_updates
@@ -22,8 +22,10 @@ def run_passes(program: Program) -> Flow:
     fuse_bias_grads(flow)
     fuse_penalties(flow)
     fuse_bias(flow)
+    fold_rows(flow)
     fuse_epilogues(flow)
     fuse_max_pool(flow)
+    schedule(flow)
     fuse_pointwise(flow)
     fuse_norm_masks(flow)
     fuse_updates(flow)

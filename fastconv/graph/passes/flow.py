@@ -180,7 +180,7 @@ class Flow:
     # ---- order
 
     def reaches(self, start: Step, goal: Step | None, limit: int = 256) -> bool:
-        """Whether ``goal`` may need a result of ``start``; after ``limit`` steps, in doubt, True."""
+        """Whether ``goal`` may need a result of ``start``; in doubt (``limit`` steps), True."""
         if goal is None or goal.position < start.position:
             return False
         seen, stack = {goal}, [goal]

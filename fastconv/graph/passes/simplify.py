@@ -251,7 +251,7 @@ def _count(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Sp
     number = s.constant(np.asarray(fixed, specs[0][1]))
     if not any(x.shape[a] is None for a in axes):
         return [number]
-    batched = next((v for v in s.flow.inputs if v.batched), x)
+    batched = min((v for v in s.flow.inputs if v.batched), key=lambda v: v.row_size, default=x)
     if fixed == 1 and batched is x and list(axes) == [0]:
         return None
     rows = s.one("count", [batched], specs[0], axes=[0])
