@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv import _core
 from fastconv.cli import main
 from fastconv.cli.recipes import Recipe, recipe
 from fastconv.datasets import digits
@@ -116,8 +117,22 @@ def test_predict_reads_images(trained: Path, capsys: pytest.CaptureFixture[str])
 def test_info_tells_machine_and_data() -> None:
     done = command("info", "--threads", "1")
     assert done.returncode == 0, done.stderr
-    for text in (fastconv.__version__, fastconv._core.isa(), "GFLOP/s", "digits (in the package)"):
+    for text in (fastconv.__version__, _core.isa(), "GFLOP/s", "digits (in the package)"):
         assert text in done.stdout
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_the_environment_chooses_the_kernels(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTCONV_ISA", isa)
+    assert f"{isa} (forced by FASTCONV_ISA)" in command("info", "--threads", "1").stdout
+
+
+def test_unknown_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTCONV_ISA", "mmx")
+    done = command("info")
+    assert done.returncode == 2
+    assert "FASTCONV_ISA=mmx is not available here; this machine can run: " in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
