@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from fastconv.graph.passes.flow import Flow, Step, Value
-from fastconv.graph.passes.fuse_epilogues import fold_rows, fuse_bias, fuse_epilogues, fuse_max_pool
+from fastconv.graph.passes.fuse_epilogues import fuse_epilogues, fuse_max_pool
 from fastconv.graph.passes.fuse_gradients import fuse_bias_grads, fuse_norm_masks, move_masks
 from fastconv.graph.passes.fuse_pointwise import fuse_pointwise
+from fastconv.graph.passes.fuse_rows import fuse_rows
 from fastconv.graph.passes.fuse_updates import fuse_penalties, fuse_updates
 from fastconv.graph.passes.schedule import schedule
 from fastconv.graph.passes.simplify import simplify
@@ -21,8 +22,7 @@ def run_passes(program: Program) -> Flow:
     move_masks(flow)
     fuse_bias_grads(flow)
     fuse_penalties(flow)
-    fuse_bias(flow)
-    fold_rows(flow)
+    fuse_rows(flow)
     fuse_epilogues(flow)
     fuse_max_pool(flow)
     schedule(flow)

@@ -20,87 +20,8 @@ _PRODUCERS = {
     "max_pool2d_grad": 2,
     "average_pool2d_grad": 1,
 }
-# Scaled weights pay off from so many uses of each weight in an image.
-_SCALED_PIXELS = 64
 _MOST_INSTRUCTIONS = 24
 _MOST_EXTRAS = 8
-
-
-def fuse_bias(flow: Flow) -> None:
-    """conv2d or dense, and the addition of a row of channels to the result."""
-    for step in list(flow.steps):
-        if step.name not in ("conv2d", "dense"):
-            continue
-        if len(step.inputs) == 3:
-            step.attrs = {**step.attrs, "bias": 1}
-            step.parts.append("bias")
-            continue
-        result = step.outputs[0]
-        add = flow.only_user(result)
-        if add is None or add.name != "add" or add.outputs[0].shape != result.shape:
-            continue
-        a, b = add.inputs
-        bias = b if a is result else a
-        if bias.shape != result.shape[-1:] or bias.dtype != "float32" or bias.batched:
-            continue
-        flow.set_inputs(step, [*step.inputs, bias])
-        flow.remove(add)
-        flow.set_output(step, 0, add.outputs[0])
-        step.attrs = {**step.attrs, "bias": 1}
-        step.position = add.position
-        step.parts.append("bias")
-    flow.settle()
-
-
-def fold_rows(flow: Flow) -> None:
-    """Scale and shift a convolution or dense layer by rows of channels, as batch normalization
-    does in inference: work on the weights and the bias instead of on the result."""
-    for step in list(flow.steps):
-        if step.name not in ("conv2d", "dense"):
-            continue
-        while (user := flow.only_user(step.outputs[0])) is not None:
-            result = step.outputs[0]
-            row = _row_operand(user, result)
-            if row is None:
-                break
-            x, weights, *bias = step.inputs
-            if user.name == "multiply":
-                if result.row_size < _SCALED_PIXELS * row.row_size:
-                    break
-                weights = _apply(flow, user, [weights, row])
-                bias = [_apply(flow, user, [b, row]) for b in bias]
-                step.parts.append("scale")
-            elif bias:
-                bias = [_apply(flow, user, [*bias, row])]
-            else:
-                bias = [row if user.name == "add" else _apply(flow, user, [row], "negative")]
-                step.attrs = {**step.attrs, "bias": 1}
-                step.parts.append("bias")
-            flow.set_inputs(step, [x, weights, *bias])
-            flow.remove(user)
-            flow.set_output(step, 0, user.outputs[0])
-            step.position = user.position
-    flow.settle()
-
-
-def _row_operand(user: Step, result: Value) -> Value | None:
-    """The row of channels that ``user`` multiplies ``result`` by, adds to it or subtracts."""
-    if user.name not in ("multiply", "add", "subtract") or user.outputs[0].shape != result.shape:
-        return None
-    a, b = user.inputs
-    row = b if a is result else a
-    if user.name == "subtract" and row is a:
-        return None
-    fits = row.shape == result.shape[-1:] and row.dtype == "float32" and not row.batched
-    return row if fits else None
-
-
-def _apply(flow: Flow, user: Step, inputs: list[Value], name: str | None = None) -> Value:
-    """What ``user`` does (or ``name``) to weights or a bias, just before it."""
-    spec = (inputs[0].shape, inputs[0].dtype)
-    position = user.position - 0.5
-    made = flow.add(name or user.name, inputs, [spec], {}, scope=user.scope, position=position)
-    return made.outputs[0]
 
 
 def fuse_epilogues(flow: Flow) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastconv.graph.passes.flow import Flow, Step
 from fastconv.graph.primitives.update import RULES
 
-
 _SMALL = 4096
 
 
