@@ -9,7 +9,7 @@ import numpy as np
 
 from fastconv import losses
 from fastconv.graph.tensor import Array, Shape
-from fastconv.training.compile import Compiled
+from fastconv.training.objective import Compiled
 
 
 def check_labels(

@@ -13,8 +13,8 @@ from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor, Variable
-from fastconv.training.compile import Compiled
 from fastconv.training.data import Spec
+from fastconv.training.objective import Compiled
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,244 @@
+"""`compile`: how a model is trained, and the programs and plans that follow from it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from fastconv.graph.tensor import Variable
+from fastconv.training.data import Rows
+from fastconv.training.feed import ArrayFeed, Feed, make_feed
+from fastconv.training.labels import check_labels
+from fastconv.training.objective import Compiled
+from fastconv.training.programs import (
+    Plans,
+    Signature,
+    Step,
+    by_output,
+    predict_step,
+    step_counter,
+    test_step,
+    train_step,
+)
+
+METHODS = {"train": "fit", "test": "evaluate", "predict": "predict"}
+
+
+class Compiling:
+    """`compile`, and what follows from it: losses and metrics, programs and plans."""
+
+    name: str
+    trainable_weights: list[Variable]
+    weights: list[Variable]
+    _compiled: Compiled | None = None
+    _plans: Plans | None = None
+    _plan_weights: tuple[int, ...] = ()
+    _trained: tuple[int, ...] | None = None  # what was trainable when compile was called
+    _counter: Any = None  # holds the variable in which train programs note their step
+    _compile_config: dict[str, Any] | None = None
+
+    # ---- compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+        *,
+        backend: str = "native",
+    ) -> None:
+        """Choose how the model is trained.
+
+        Args:
+            optimizer: a name, a config or an optimizer.
+            loss: a name, a function or a loss; for several outputs a list of them or a dictionary
+                by output name.
+            loss_weights: factors of the losses, a list or a dictionary.
+            metrics: a list of names, functions or metrics; for several outputs a list of lists or
+                a dictionary by output name.
+            weighted_metrics: metrics that the sample weights apply to.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for code
+                written for Keras; they change nothing, programs are always compiled.
+            backend: ``"native"``, or ``"numpy"`` to run the same programs in plain NumPy.
+
+        Raises:
+            ValueError: for an unknown optimizer, loss, metric or backend.
+            TypeError: for something that is none of these.
+        """
+        del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics, backend)
+        self._compile_config = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        self._plans = None
+        self._counter = [step_counter()]
+        self._trained = self._trainable_ids() if getattr(self, "built", False) else None
+
+    @property
+    def compiled(self) -> bool:
+        return self._compiled is not None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer, None before `compile`."""
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def loss(self) -> Any:
+        """The loss as given to `compile`."""
+        return None if self._compiled is None else self._compiled.loss
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The loss tracker and the metrics; those that depend on shapes after the first batch."""
+        return [] if self._compiled is None else self._compiled.all_metrics
+
+    @property
+    def metrics_names(self) -> list[str]:
+        return [m.name for m in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Start all metrics over."""
+        if self._compiled is not None:
+            self._compiled.reset()
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """What `compile` was given, as plain data; None before it."""
+        if self._compiled is None or self._compile_config is None:
+            return None
+        from fastconv.saving.registry import serialize_keras_object
+
+        config = {"optimizer": self._compiled.optimizer, **self._compile_config}
+        return {
+            **{k: serialize_keras_object(v) for k, v in config.items()},
+            "run_eagerly": False,
+            "steps_per_execution": 1,
+            "jit_compile": False,
+        }
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compile as :meth:`get_compile_config` says, and make the optimizer's slots."""
+        from fastconv import losses, metrics, optimizers
+
+        def read(value: Any, deserialize: Any) -> Any:
+            if isinstance(value, Mapping) and "class_name" not in value:
+                return {k: read(v, deserialize) for k, v in value.items()}
+            if isinstance(value, (list, tuple)):
+                return [read(v, deserialize) for v in value]
+            return deserialize(value) if isinstance(value, Mapping) else value
+
+        self.compile(
+            optimizer=read(config.get("optimizer", "rmsprop"), optimizers.deserialize),
+            loss=read(config.get("loss"), losses.deserialize),
+            loss_weights=config.get("loss_weights"),
+            metrics=read(config.get("metrics"), metrics.deserialize),
+            weighted_metrics=read(config.get("weighted_metrics"), metrics.deserialize),
+        )
+        if getattr(self, "built", False):
+            self.optimizer.build(self.trainable_weights)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The loss of the outputs, a scalar tensor; a subclass may compute another one.
+
+        Added losses and penalties of weights come on top of it.
+        """
+        del x, training
+        compiled = self._require_compiled("compute_loss")
+        many = isinstance(y_pred, (list, tuple))
+        if not many:
+            y, y_pred, sample_weight = [y], [y_pred], [sample_weight]
+        return compiled.total(y, y_pred, sample_weight)
+
+    # ---- programs and plans
+
+    def _require_compiled(self, method: str) -> Compiled:
+        if self._compiled is None:
+            raise RuntimeError(
+                f"model {self.name!r} must be compiled before {method}(): call "
+                "model.compile(optimizer, loss) first"
+            )
+        return self._compiled
+
+    def _trainable_ids(self) -> tuple[int, ...]:
+        return tuple(id(v) for v in self.trainable_weights)
+
+    def _current_plans(self) -> Plans:
+        """The plans of the model as it stands: none are left when its weights are others."""
+        ids = tuple(id(v) for v in self.weights)
+        if self._plans is None or ids != self._plan_weights:
+            backend = "native" if self._compiled is None else self._compiled.backend
+            self._plans = Plans(backend)
+            self._plan_weights = ids
+        return self._plans
+
+    def _step(self, mode: str, signature: Signature) -> Step:
+        plans = self._current_plans()
+        if mode == "predict":
+            return plans.step(mode, signature, lambda: predict_step(self, signature))
+        compiled = self._require_compiled(METHODS[mode])
+        if mode == "test":
+            return plans.step(mode, signature, lambda: test_step(self, compiled, signature))
+        if self._trained is None:
+            self._trained = self._trainable_ids()
+        elif self._trained != self._trainable_ids():
+            warnings.warn(
+                f"what is trainable in model {self.name!r} has changed since compile(); the change "
+                "takes effect when it is compiled again",
+                stacklevel=4,
+            )
+        by_id = {id(v): v for v in self.weights}
+        trained = [by_id[i] for i in self._trained if i in by_id]
+        return plans.step(
+            mode,
+            signature,
+            lambda: train_step(self, compiled, signature, self._counter[0], trained),
+        )
+
+    def _plan(self, mode: str, signature: Signature, batch: int) -> Any:
+        """A plan for a signature; that the plans fit the model has been seen to by `_feed`."""
+        plans = self._plans
+        if plans is None or not plans.has(mode, signature):
+            self._step(mode, signature)
+            plans = self._plans
+            assert plans is not None
+        return plans.plan(mode, signature, batch)
+
+    def _known_step(self, mode: str, signature: Signature) -> Step:
+        assert self._plans is not None
+        return self._plans.known(mode, signature)
+
+    def _check(self, mode: str, signature: Signature, rows: Rows) -> None:
+        """Trace the program for this data and look at its labels, before anything is changed."""
+        step = self._step(mode, signature)
+        compiled = self._compiled
+        if compiled is not None and rows.y is not None:
+            targets = by_output(compiled, signature.y_keys, rows.y.arrays, "y")
+            check_labels(compiled, targets, step.output_shapes)
+
+    def _feed(
+        self, mode: str, x: Any, y: Any, sample_weight: Any, *, batch: int, **options: Any
+    ) -> Feed:
+        feed = make_feed(self, x, y, sample_weight, batch, **options)
+        if isinstance(feed, ArrayFeed):
+            self._check(mode, feed.signature, feed.rows)
+        else:
+            first = feed.prepare(feed.batches.first())
+            self._check(mode, first.signature, first.rows)
+        return feed

@@ -1,0 +1,91 @@
+"""Looking inside: the plans of a model, and what takes how long."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastconv.training.arguments import DEFAULT_BATCH, positive
+from fastconv.training.compiling import METHODS, Compiling
+from fastconv.training.feed import ArrayFeed
+from fastconv.training.loop import timed_piece
+from fastconv.training.numpy_plan import NumpyPlan
+
+
+class Inspection(Compiling):
+    """Tables of plans."""
+
+    def plan_summary(self, mode: str = "train") -> str:
+        """The steps of a plan as a table: what is computed how, with its size.
+
+        Args:
+            mode: ``"train"``, ``"test"`` or ``"predict"``.
+
+        Raises:
+            ValueError: for a plan that has not been made yet: fit, evaluate or predict first.
+        """
+        from fastconv.graph.report import plan_table
+
+        return plan_table(self._made_plan(mode))
+
+    def profile(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        mode: str = "train",
+    ) -> str:
+        """Run over the data once and say, as a table, what took how long.
+
+        The model and its optimizer are left as they were.
+
+        Args:
+            x, y, sample_weight: as in :meth:`fit`.
+            batch_size: rows of a step, 32 by default.
+            mode: ``"train"``, ``"test"`` or ``"predict"``.
+
+        Raises:
+            ValueError, TypeError: as :meth:`fit`.
+        """
+        from fastconv.graph.report import profile_table
+
+        if mode not in METHODS:
+            raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")
+        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        feed = self._feed(mode, x, y, sample_weight, batch=batch)
+        if not isinstance(feed, ArrayFeed):
+            raise TypeError("profile needs arrays")
+        (piece,) = feed.pieces(None, None, True)
+        plan = self._plan(mode, piece.signature, piece.capacity)
+        _native(plan, "profile")
+        state = list(self.weights)
+        if self._compiled is not None:
+            state += [*self._compiled.state(), *self._compiled.optimizer.variables]
+        saved = [v.numpy() for v in state]
+        nanoseconds = np.zeros(len(plan.steps), np.float64)
+        try:
+            steps = timed_piece(
+                plan, None if mode != "train" else self.optimizer, piece, nanoseconds
+            )
+        finally:
+            for variable, value in zip(state, saved, strict=True):
+                variable.assign(value)
+        return profile_table(plan, nanoseconds, steps, piece.batch)
+
+    def _made_plan(self, mode: str) -> Any:
+        if mode not in METHODS:
+            raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")
+        plan = self._current_plans().latest(mode)
+        if plan is None:
+            raise ValueError(
+                f"model {self.name!r} has no {mode} plan yet: call {METHODS[mode]}() first"
+            )
+        _native(plan, "plan_summary")
+        return plan
+
+
+def _native(plan: Any, method: str) -> None:
+    if isinstance(plan, NumpyPlan):
+        raise ValueError(f"{method} needs backend='native', the model is compiled for 'numpy'")
