@@ -35,6 +35,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "100", "PYTHONWARNINGS": "error"}
+    environment["PYTHONPATH"] = str(Path(fastconv.__file__).parents[1])  # the same fastconv as here
     return subprocess.run(
         [sys.executable, "-m", "fastconv", *arguments],
         capture_output=True,
