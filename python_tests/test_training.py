@@ -9,6 +9,7 @@ import pytest
 
 from fastconv import callbacks, config, layers, ops, optimizers
 from fastconv.models import Model, Sequential
+from fastconv.saving.saving import load_model
 
 RNG = np.random.default_rng(1)
 X = RNG.standard_normal((75, 6)).astype("float32")
@@ -356,6 +357,60 @@ def test_interruption_leaves_whole_steps():
     assert all(np.isfinite(w).all() for w in model.get_weights())
     model.fit(X, Y, epochs=1, batch_size=25, verbose=0)
     assert int(model.optimizer.iterations) == done + steps + 3
+
+
+def test_resumed_from_a_file_the_bits_are_the_same(tmp_path):
+    def begin():
+        config.set_random_seed(3)
+        model = Sequential(
+            [
+                layers.Input((6,)),
+                layers.Dense(8, activation="relu"),
+                layers.Dropout(0.5),
+                layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+        model.compile("nadam", "binary_crossentropy", metrics=["accuracy"])
+        return model
+
+    whole, half = begin(), begin()
+    whole.fit(X, Y, epochs=4, verbose=0)
+    path = tmp_path / "half.keras"
+    half.fit(X, Y, epochs=2, verbose=0, callbacks=[callbacks.ModelCheckpoint(path)])
+    resumed = load_model(path)
+    resumed.fit(X, Y, epochs=4, initial_epoch=2, verbose=0)
+    for v, w in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def test_backup_and_restore(tmp_path):
+    class Crash(callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise OSError("out of power")
+
+    whole, broken, again = compiled(), compiled(), compiled()
+    whole.fit(X, Y, epochs=4, verbose=0)
+    backup = callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(OSError, match="out of power"):
+        broken.fit(X, Y, epochs=4, verbose=0, callbacks=[backup, Crash()])
+    history = again.fit(X, Y, epochs=4, verbose=0, callbacks=[backup])
+    assert history.epoch == [2, 3]
+    for v, w in zip(whole.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    assert list((tmp_path / "backup").iterdir()) == []
+    (tmp_path / "backup" / "training_metadata.json").write_text("{}")
+    with pytest.raises(ValueError, match="damaged"):
+        again.fit(X, Y, verbose=0, callbacks=[backup])
+
+
+def test_class_weights_multiply_row_weights():
+    by_both, by_hand = compiled("sgd"), compiled("sgd")
+    rows = np.linspace(0.5, 2.0, 75)
+    by_both.fit(X, Y, sample_weight=rows, class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    by_hand.fit(X, Y, sample_weight=rows * np.where(Y == 1, 3.0, 1.0), verbose=0)
+    for v, w in zip(by_both.get_weights(), by_hand.get_weights(), strict=True):
+        np.testing.assert_allclose(v, w, rtol=1e-6)
 
 
 def test_tables_of_plans():

@@ -1,11 +1,13 @@
 """Callbacks: what happens around epochs and batches."""
 
+from fastconv.callbacks.backup import BackupAndRestore
 from fastconv.callbacks.callback import Callback, CallbackList, History, LambdaCallback
 from fastconv.callbacks.monitor import EarlyStopping, ModelCheckpoint, Monitor, ReduceLROnPlateau
 from fastconv.callbacks.progress import Progbar, ProgbarLogger
 from fastconv.callbacks.simple import CSVLogger, LearningRateScheduler, TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -30,6 +30,7 @@ class Trainer(Inspection):
     """The training half of a model; the other half is a layer."""
 
     stop_training = False
+    initial_epoch: int | None = None  # set by a callback at the beginning: resume from there
     history: History | None = None
 
     # ---- fit
@@ -120,8 +121,9 @@ class Trainer(Inspection):
         self.stop_training = False
         seed = random.get_seed()
         logs: dict[str, Any] = {}
+        self.initial_epoch = None
         listed.call("train_begin", {})
-        for epoch in range(initial_epoch, epochs):
+        for epoch in range(self.initial_epoch or initial_epoch, epochs):
             compiled.reset()
             listed.call("epoch_begin", epoch, {})
             done = self._train_epoch(feed, steps, listed, seed, bool(shuffle))
