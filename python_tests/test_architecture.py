@@ -24,9 +24,9 @@ LEVELS: list[dict[str, set[str]]] = [
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
     | {"constraints": set(), "losses": set()},
     {"layers": set(), "optimizers": set(), "metrics": set(), "callbacks": set()},
-    {"saving": set(), "training": {"saving"}, "preprocessing": set()},
+    {"saving": set(), "training": {"saving"}},
     {"models": set()},
-    {"applications": set(), "compat": set()},
+    {"applications": set()},
     {"": set()},  # fastconv/__init__.py
     {"cli": set()},
     {"__main__": set()},
