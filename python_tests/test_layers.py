@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -70,6 +72,12 @@ def test_integer_images_become_float() -> None:
     np.testing.assert_allclose(y, images / np.float32(255), rtol=1e-6)
     assert layers.Conv2D(2, 3)(images).dtype == np.float32
     assert layers.Dense(2)(np.ones((2, 3), "int64")).dtype == np.float32
+
+
+def test_signatures_are_those_of_constructors() -> None:
+    names = list(inspect.signature(layers.Conv2D).parameters)
+    assert names[:3] == ["filters", "kernel_size", "strides"]
+    assert list(inspect.signature(Scale).parameters) == ["start", "kwargs"]
 
 
 def test_names_count_up_by_class() -> None:

@@ -332,6 +332,24 @@ def _paths(file: h5py.File) -> list[str]:
     return found
 
 
+@register_keras_serializable("tests")
+class Fixed(Model):
+    """A graph made in the constructor."""
+
+    def __init__(self, units: int, **kwargs: object) -> None:
+        x = layers.Input((4,))
+        super().__init__(x, layers.Dense(units)(layers.Dense(3)(x)), **kwargs)
+
+
+def test_a_subclass_with_a_graph(tmp_path: Path) -> None:
+    model = Fixed(2, name="fixed")
+    model.save(tmp_path / "m.keras")
+    again = load_model(tmp_path / "m.keras")
+    assert type(again) is Fixed
+    x = np.ones((2, 4), "float32")
+    np.testing.assert_array_equal(again(x), model(x))
+
+
 def test_a_registered_name_is_taken_once() -> None:
     with pytest.raises(ValueError, match="already registered"):
         register_keras_serializable("tests", "cube")(lambda x: x)

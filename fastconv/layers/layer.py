@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
@@ -66,6 +67,7 @@ class Layer(Configured, WeightHolder):
     """
 
     input_spec: InputSpec | None = None
+    __signature__: inspect.Signature
     _inbound_nodes: list[FunctionalNode]
     _losses: list[Any]
     _build_shape: Any
@@ -89,6 +91,10 @@ class Layer(Configured, WeightHolder):
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = _once_built(cls.__dict__["build"])  # type: ignore[method-assign]
+        if "__init__" in cls.__dict__:  # what help() shows, instead of __new__'s *args
+            signature = inspect.signature(cls.__dict__["__init__"])
+            own = list(signature.parameters.values())[1:]
+            cls.__signature__ = signature.replace(parameters=own, return_annotation=cls)
 
     def __init__(
         self,

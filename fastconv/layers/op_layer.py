@@ -51,9 +51,8 @@ class OpLayer(Layer):
 def _for_arrays(op: str, inputs: tuple[Any, ...], attributes: dict[str, Any]) -> dict[str, Any]:
     """Attributes that say -1 for the batch, with the number of rows that arrays have."""
     key = "stops" if op == "slice" else "shape"
-    sizes = attributes.get(key)
-    batched = bool(sizes) and sizes[0] == -1 and (op != "slice" or attributes["starts"][0] == 0)
-    if not batched:
+    sizes = list(attributes.get(key, ()))
+    if sizes[:1] != [-1] or (op == "slice" and attributes["starts"][0] != 0):
         return attributes
     return {**attributes, key: [inputs[-1].shape[0], *sizes[1:]]}
 

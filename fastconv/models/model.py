@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Tensor
-from fastconv.layers.configuration import parameters
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -354,7 +354,7 @@ def _from_inputs(inputs: Any, outputs: Any) -> tuple[Any, Any]:
 
 def _takes_a_graph(cls: type) -> bool:
     """Whether ``cls(inputs=..., outputs=...)`` makes a model of a given graph."""
-    known = parameters(cls.__init__)
+    known = frozenset(inspect.signature(cls).parameters)
     return {"inputs", "outputs"} <= known or {"args", "kwargs"} <= known
 
 
