@@ -1,95 +1,14 @@
-// Reductions over any axes, and the positions of extremes.
+// Reductions over any axes.
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <type_traits>
 
 #include "dispatch/dispatch.h"
+#include "ops/axes.h"
 #include "ops/registry.h"
 
 namespace fastconv {
 namespace {
-
-// A dimension of the input as a loop: neighbours that are both kept or both reduced are one.
-struct Loop {
-  std::int64_t size;  // without the batch
-  bool batch, reduced;
-  std::int64_t stride = 0;
-
-  std::int64_t count(std::int64_t rows) const { return batch ? size * rows : size; }
-};
-
-std::vector<std::int64_t> normalized(std::vector<std::int64_t> axes, const TensorDesc& x,
-                                     std::string_view op) {
-  for (std::int64_t& axis : axes) {
-    if (axis < -x.rank() || axis >= x.rank())
-      throw std::invalid_argument(std::string(op) + ": axis " + std::to_string(axis) +
-                                  " of a tensor of rank " + std::to_string(x.rank()));
-    if (axis < 0) axis += x.rank();
-  }
-  return axes;
-}
-
-class Loops {
- public:
-  Loops() = default;
-  Loops(const TensorDesc& x, const std::vector<std::int64_t>& axes) {
-    std::int64_t stride = 1;
-    for (std::int64_t d = x.rank() - 1; d >= 0; --d) {
-      const bool reduced = std::ranges::count(axes, d) > 0, batch = d == 0 && x.batched;
-      const std::int64_t size = batch ? 1 : x.shape[d];
-      if (size == 1 && !batch) continue;
-      if (!loops.empty() && loops.back().reduced == reduced) {
-        loops.back().size *= size;
-        loops.back().batch = batch;
-      } else {
-        loops.push_back({size, batch, reduced, stride});
-      }
-      stride *= size;
-    }
-    std::ranges::reverse(loops);
-  }
-
-  std::int64_t product(std::int64_t rows, bool reduced) const {
-    std::int64_t count = 1;
-    for (const Loop& loop : loops)
-      if (loop.reduced == reduced) count *= loop.count(rows);
-    return count;
-  }
-
-  std::vector<Loop> loops;  // outermost first
-};
-
-// Where the i-th element of some loops lies, from the last loop of them to the first.
-class Walk {
- public:
-  Walk() = default;
-  Walk(const Loops& all, std::size_t used, bool reduced) {
-    for (std::size_t i = used; i-- > 0;)
-      if (all.loops[i].reduced == reduced) loops_.push_back(all.loops[i]);
-  }
-  std::int64_t offset(std::int64_t index) const {
-    std::int64_t sum = 0;
-    for (std::size_t i = 0; i < loops_.size(); ++i) {
-      if (i + 1 == loops_.size()) return sum + index * loops_[i].stride;
-      sum += index % loops_[i].size * loops_[i].stride;
-      index /= loops_[i].size;
-    }
-    return sum;
-  }
-  std::int64_t count(std::int64_t rows) const {
-    std::int64_t product = 1;
-    for (const Loop& loop : loops_) product *= loop.count(rows);
-    return product;
-  }
-  bool uniform() const { return loops_.size() <= 1; }
-  // The innermost loop: its size if it is not the only one, and its steps.
-  std::int64_t inner() const { return loops_[0].size; }
-  std::int64_t stride() const { return loops_.empty() ? 0 : loops_[0].stride; }
-
- private:
-  std::vector<Loop> loops_;  // innermost first
-};
 
 double identity(ReduceCode code) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -118,19 +37,13 @@ double combined(ReduceCode code, double a, double b) {
   }
 }
 
-void check_output(const OpSpec& spec, std::int64_t elements, bool batched) {
-  const TensorDesc& out = spec.outputs[0];
-  if (out.batched != batched || out.max_size() != elements)
-    throw std::invalid_argument(spec.name + ": the output has " + std::to_string(out.max_size()) +
-                                " elements, expected " + std::to_string(elements));
-}
-
 std::int64_t max_rows(const TensorDesc& x) { return x.batched ? x.shape[0] : 1; }
 
 void check_reduction(const OpSpec& spec, const Loops& loops,
                      const std::vector<std::int64_t>& axes) {
   const TensorDesc& x = spec.inputs[0];
-  check_output(spec, loops.product(max_rows(x), false), x.batched && !std::ranges::count(axes, 0));
+  expect_elements(spec, loops.product(max_rows(x), false),
+                  x.batched && !std::ranges::count(axes, 0));
 }
 
 // Float reductions. The innermost loop is contiguous: where it is reduced, runs of it become one
@@ -386,69 +299,6 @@ class ReduceOther final : public Op {
   Walk kept_, reduced_;
 };
 
-template <class T>
-bool beats(bool maximum, T a, T best) {
-  if constexpr (std::is_floating_point_v<T>)
-    if (std::isnan(a)) return !std::isnan(best);
-  return maximum ? a > best : a < best;
-}
-
-// (outer, n, inner) -> (outer, inner)
-template <class T>
-class ArgExtreme final : public Op {
- public:
-  ArgExtreme(const OpSpec& spec, bool maximum) : x_(spec.inputs[0]), maximum_(maximum) {
-    const auto axes = normalized({spec.attrs.integer("axis", -1)}, x_, spec.name);
-    axis_ = axes[0];
-    const bool over_batch = axis_ == 0 && x_.batched;
-    const std::int64_t n = x_.shape[static_cast<std::size_t>(axis_)];
-    if (n == 0) throw std::invalid_argument(spec.name + ": the axis is empty");
-    if (spec.outputs[0].dtype != DType::i32)
-      throw std::invalid_argument(spec.name + ": the output must be int32");
-    check_output(spec, x_.max_size() / n, x_.batched && !over_batch);
-    for (std::int64_t d = axis_ + 1; d < x_.rank(); ++d)
-      inner_ *= x_.shape[static_cast<std::size_t>(d)];
-  }
-
-  void run(const RunContext& ctx) const override {
-    const std::int64_t n = x_.dim(axis_, ctx.batch), size = x_.size(ctx.batch);
-    if (size == 0) return;
-    const std::int64_t outer = size / (n * inner_), each = n * inner_;
-    const std::int64_t group = std::max<std::int64_t>(1, 16384 / each);
-    const T* x = ctx.input<T>(0);
-    auto* out = ctx.output<std::int32_t>(0);
-    ctx.threads.parallel_for((outer + group - 1) / group, static_cast<double>(size) * 0.5,
-                             [&](std::int64_t task, std::byte*) {
-                               for (std::int64_t i = task * group;
-                                    i < std::min(outer, (task + 1) * group); ++i)
-                                 find(out + i * inner_, x + i * each, n);
-                             });
-  }
-  double flops(std::int64_t batch) const override { return static_cast<double>(x_.size(batch)); }
-
- private:
-  void find(std::int32_t* out, const T* x, std::int64_t n) const {
-    if constexpr (std::is_same_v<T, float>) {
-      const ReduceKernels& k = kernels().reduce;
-      if (inner_ == 1)
-        *out = (maximum_ ? k.argmax : k.argmin)(x, n);
-      else
-        (maximum_ ? k.argmax_rows : k.argmin_rows)(out, x, n, inner_, inner_);
-    } else {
-      for (std::int64_t j = 0; j < inner_; ++j) {
-        std::int64_t found = 0;
-        for (std::int64_t i = 1; i < n; ++i)
-          if (beats(maximum_, x[i * inner_ + j], x[found * inner_ + j])) found = i;
-        out[j] = static_cast<std::int32_t>(found);
-      }
-    }
-  }
-
-  TensorDesc x_;
-  bool maximum_;
-  std::int64_t axis_, inner_ = 1;
-};
-
 // How many elements a reduction takes together, the batch of this run included.
 class Count final : public Op {
  public:
@@ -466,44 +316,12 @@ class Count final : public Op {
   Loops loops_;
 };
 
-// Made<T>(spec, args...) for the dtype of the input.
-template <template <class> class Made, class... Args>
-std::unique_ptr<Op> for_dtype(const OpSpec& spec, Args... args) {
-  switch (spec.inputs[0].dtype) {
-    case DType::f64:
-      return std::make_unique<Made<double>>(spec, args...);
-    case DType::i32:
-      return std::make_unique<Made<std::int32_t>>(spec, args...);
-    case DType::i64:
-      return std::make_unique<Made<std::int64_t>>(spec, args...);
-    case DType::u8:
-    case DType::b8:
-      return std::make_unique<Made<std::uint8_t>>(spec, args...);
-    case DType::f32:
-      break;
-  }
-  return std::make_unique<Made<float>>(spec, args...);
-}
-
-void expect_one(const OpSpec& spec) {
-  if (spec.inputs.size() != 1 || spec.outputs.size() != 1)
-    throw std::invalid_argument(spec.name + ": expected 1 input and 1 output, got " +
-                                std::to_string(spec.inputs.size()) + " and " +
-                                std::to_string(spec.outputs.size()));
-}
-
 template <ReduceCode Code, bool Mean = false>
 std::unique_ptr<Op> make_reduce(const OpSpec& spec) {
-  expect_one(spec);
+  expect_unary(spec);
   if (spec.inputs[0].dtype == DType::f32 && spec.outputs[0].dtype == DType::f32)
     return std::make_unique<Reduce>(spec, Code, Mean);
   return for_dtype<ReduceOther>(spec, Code, Mean);
-}
-
-template <bool Maximum>
-std::unique_ptr<Op> make_arg(const OpSpec& spec) {
-  expect_one(spec);
-  return for_dtype<ArgExtreme>(spec, Maximum);
 }
 
 }  // namespace
@@ -514,10 +332,8 @@ void register_reduce(Registry& r) {
   r.add("max", make_reduce<ReduceCode::max>);
   r.add("min", make_reduce<ReduceCode::min>);
   r.add("prod", make_reduce<ReduceCode::prod>);
-  r.add("argmax", make_arg<true>);
-  r.add("argmin", make_arg<false>);
   r.add("count", [](const OpSpec& spec) -> std::unique_ptr<Op> {
-    expect_one(spec);
+    expect_unary(spec);
     return std::make_unique<Count>(spec);
   });
 }

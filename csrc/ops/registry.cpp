@@ -19,6 +19,7 @@ const Registry& registry() {
     register_pool(r);
     register_random(r);
     register_reduce(r);
+    register_argmax(r);
     register_shape(r);
     register_indexing(r);
     register_softmax(r);

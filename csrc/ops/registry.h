@@ -15,6 +15,7 @@ void register_optimizer(Registry& r);
 void register_pool(Registry& r);
 void register_random(Registry& r);
 void register_reduce(Registry& r);
+void register_argmax(Registry& r);
 void register_shape(Registry& r);
 void register_indexing(Registry& r);
 void register_softmax(Registry& r);

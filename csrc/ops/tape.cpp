@@ -15,74 +15,6 @@ using Kind = TapeOperand::Kind;
 constexpr std::int64_t kBlock = 512;       // most elements in a block
 constexpr std::int64_t kWorkspace = 8192;  // floats for all blocks: they stay in the first cache
 constexpr int kMaxSlots = 240;
-constexpr int kMaxRank = 12;
-
-std::string text_of(const TensorDesc& t) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < t.shape.size(); ++i)
-    text += (i ? ", " : "") + (i == 0 && t.batched ? "batch" : std::to_string(t.shape[i]));
-  return text + ")";
-}
-
-template <class T>
-void copy_run(float* out, const T* in, std::int64_t stride, std::int64_t count) {
-  if (stride == 0)
-    std::fill_n(out, count, static_cast<float>(*in));
-  else
-    for (std::int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(in[i * stride]);
-}
-
-// Elements [index, index + count) of a strided operand, run by run of its innermost dimension.
-template <class T>
-void load_strided(float* out, const T* in, const TapeOperand& operand, std::int64_t index,
-                  std::int64_t count) {
-  const auto rank = static_cast<int>(operand.sizes.size());
-  std::int64_t at[kMaxRank], offset = 0;
-  for (int d = rank - 1; d > 0; --d) {
-    at[d] = index % operand.sizes[d];
-    index /= operand.sizes[d];
-    offset += at[d] * operand.strides[d];
-  }
-  at[0] = index;
-  offset += index * operand.strides[0];
-  const int last = rank - 1;
-  while (count > 0) {
-    const std::int64_t run = last > 0 ? std::min(operand.sizes[last] - at[last], count) : count;
-    copy_run(out, in + offset, operand.strides[last], run);
-    out += run;
-    count -= run;
-    offset += run * operand.strides[last];
-    at[last] += run;
-    for (int d = last; d > 0 && at[d] == operand.sizes[d]; --d) {
-      offset += operand.strides[d - 1] - operand.sizes[d] * operand.strides[d];
-      at[d] = 0;
-      ++at[d - 1];
-    }
-  }
-}
-
-void load(float* out, const void* in, const TapeOperand& operand, std::int64_t index,
-          std::int64_t count) {
-  const auto strided = [&]<class T>(const T* p) { load_strided(out, p, operand, index, count); };
-  const bool full = operand.kind == Kind::full;
-  switch (operand.dtype) {
-    case DType::f32:
-      return strided(static_cast<const float*>(in));
-    case DType::i32: {
-      const auto* p = static_cast<const std::int32_t*>(in);
-      return full ? kernels().pointwise.from_i32(out, p + index, count) : strided(p);
-    }
-    case DType::i64:
-      return strided(static_cast<const std::int64_t*>(in));
-    case DType::f64:
-      return strided(static_cast<const double*>(in));
-    case DType::u8:
-    case DType::b8: {
-      const auto* p = static_cast<const std::uint8_t*>(in);
-      return full ? kernels().pointwise.from_u8(out, p + index, count) : strided(p);
-    }
-  }
-}
 
 void store(void* out, std::int64_t index, DType dtype, const float* in, std::int64_t count) {
   const PointwiseKernels& k = kernels().pointwise;
@@ -125,49 +57,6 @@ double nanoseconds(PointwiseCode code) {
 }
 
 }  // namespace
-
-TapeOperand TapeOperand::of(const TensorDesc& input, const TensorDesc& output,
-                            std::string_view op) {
-  const auto fail = [&] {
-    throw std::invalid_argument(std::string(op) + ": shape " + text_of(input) +
-                                " does not broadcast to " + text_of(output));
-  };
-  if (input.rank() > output.rank() || output.rank() > kMaxRank) fail();
-  if (input.batched && !(output.batched && input.rank() == output.rank())) fail();
-
-  TapeOperand made;
-  made.dtype = input.dtype;
-  // From the innermost dimension: strides, and neighbours joined where one stride serves both.
-  std::int64_t stride = 1;
-  const std::int64_t offset = output.rank() - input.rank();
-  for (std::int64_t d = output.rank() - 1; d >= 0; --d) {
-    const std::int64_t size = output.shape[d], own = d < offset ? 1 : input.shape[d - offset];
-    const bool batch = d == 0 && output.batched;
-    const bool repeated = own == 1 && !(batch && d >= offset && input.batched);
-    if (!repeated && own != size) fail();
-    if (size == 1 && !batch) continue;
-    const std::int64_t s = repeated ? 0 : stride;
-    if (!made.sizes.empty() && s == made.strides.back() * made.sizes.back())
-      made.sizes.back() *= size;
-    else
-      made.sizes.push_back(size), made.strides.push_back(s);
-    stride *= own;
-  }
-  std::ranges::reverse(made.sizes);
-  std::ranges::reverse(made.strides);
-
-  const auto& s = made.strides;
-  made.kind = Kind::strided;
-  if (s.empty() || (s.size() == 1 && s[0] == 0)) made.kind = Kind::scalar;
-  if (s.size() == 1 && s[0] == 1) made.kind = Kind::full;
-  if (s.size() == 2) {
-    made.period = made.sizes[1];
-    if (s[0] == 0 && s[1] == 1) made.kind = Kind::row;
-    if (s[0] == 1 && s[1] == 0) made.kind = Kind::column;
-  }
-  if (s.empty()) made.sizes = {1}, made.strides = {0};
-  return made;
-}
 
 Tape::Tape(TapeCode code, std::vector<TapeOperand> operands, std::vector<TapeResult> results,
            std::string_view op)
@@ -334,7 +223,7 @@ void Tape::run(const void* const* in, void* const* out, const Range& range) cons
       const auto* p = static_cast<const float*>(in[i]);
       s.scalar = operand.kind == Kind::scalar;
       if (operand.dtype != DType::f32) {
-        load(s.buffer, in[i], operand, s.scalar ? 0 : from, s.scalar ? 1 : n);
+        operand.load(s.buffer, in[i], s.scalar ? 0 : from, s.scalar ? 1 : n);
         s.p = s.buffer;
         continue;
       }
@@ -365,7 +254,7 @@ void Tape::run(const void* const* in, void* const* out, const Range& range) cons
           break;
         }
         case Kind::strided:
-          load(s.buffer, in[i], operand, index, n);
+          operand.load(s.buffer, in[i], index, n);
           s.p = s.buffer;
           break;
       }
@@ -415,81 +304,6 @@ void Tape::run(const void* const* in, void* const* out, const Range& range) cons
       store(out[o], to, results_[o].dtype, s.buffer, n);
     }
   }
-}
-
-Epilogue::Epilogue(const OpSpec& spec, int own, const TensorDesc& result) : own_(own) {
-  const auto extra = static_cast<int>(spec.attrs.integer("extra", 0));
-  op_ = spec.name;
-  if (static_cast<int>(spec.inputs.size()) != own + extra)
-    throw std::invalid_argument(spec.name + ": expected " + std::to_string(own + extra) +
-                                " inputs, got " + std::to_string(spec.inputs.size()));
-  if (extra < 0 || extra > kMaxSlots)
-    throw std::invalid_argument(spec.name + ": " + std::to_string(extra) + " extra inputs");
-  code_ = TapeCode::parse(spec.attrs.text("epilogue", ""), 1 + extra, spec.name);
-  operands_.push_back(TapeOperand::of(result, result, spec.name));
-  operands_[0].kind = Kind::full;
-  for (int i = 0; i < extra; ++i)
-    operands_.push_back(TapeOperand::of(spec.inputs[own + i], result, spec.name));
-  *this = Epilogue(code_, operands_, own, op_);
-}
-
-Epilogue::Epilogue(TapeCode code, std::vector<TapeOperand> operands, int own, std::string op)
-    : code_(std::move(code)), operands_(std::move(operands)), own_(own), op_(std::move(op)) {
-  if (empty()) return;
-  const int last = code_.inputs + static_cast<int>(code_.instructions.size()) - 1;
-  tape_ = Tape(code_, operands_, {{last, DType::f32}}, op_);
-}
-
-void Epilogue::run(const RunContext& ctx, const float* block, float* out, std::int64_t index,
-                   std::int64_t count) const {
-  const void* in[kMaxSlots + 1];
-  in[0] = block;
-  for (int i = 1; i < code_.inputs; ++i) in[i] = ctx.in[static_cast<std::size_t>(own_ + i - 1)];
-  void* const target = out;
-  tape_.run(in, &target, {index, count, index, ctx.seed, ctx.step});
-}
-
-bool Epilogue::only_first_reads_result() const {
-  for (std::size_t i = 1; i < code_.instructions.size(); ++i)
-    for (const int a : code_.instructions[i].arg)
-      if (a == 0) return false;
-  return true;
-}
-
-bool Epilogue::starts_with_relu() const {
-  return !empty() && code_.instructions[0].code == PointwiseCode::relu &&
-         code_.instructions[0].arg[0] == 0 && only_first_reads_result();
-}
-
-bool Epilogue::is_relu() const { return starts_with_relu() && code_.instructions.size() == 1; }
-
-bool Epilogue::starts_with_relu_grad() const {
-  return !empty() && code_.instructions[0].code == PointwiseCode::relu_grad &&
-         code_.instructions[0].arg[0] == 0 && code_.instructions[0].arg[1] == 1 &&
-         code_.inputs > 1 && only_first_reads_result();
-}
-
-bool Epilogue::is_relu_grad() const {
-  return starts_with_relu_grad() && code_.instructions.size() == 1;
-}
-
-int Epilogue::mask_input() const {
-  const bool usable = starts_with_relu_grad() && operands_[1].kind == Kind::full &&
-                      operands_[1].dtype == DType::f32;
-  return usable ? own_ : -1;
-}
-
-Epilogue Epilogue::rest() const {
-  TapeCode code = code_;
-  code.instructions.erase(code.instructions.begin());
-  for (Instruction& i : code.instructions)
-    for (int& a : i.arg) {
-      if (a == code.inputs)
-        a = 0;
-      else if (a > code.inputs && a < Instruction::kNone)
-        --a;
-    }
-  return Epilogue(std::move(code), operands_, own_, op_);
 }
 
 }  // namespace fastconv

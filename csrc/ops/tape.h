@@ -45,6 +45,9 @@ struct TapeOperand {
 
   // Throws std::invalid_argument if `input` does not broadcast to `output`.
   static TapeOperand of(const TensorDesc& input, const TensorDesc& output, std::string_view op);
+
+  // Elements [index, index + count) as floats, whatever the kind and the dtype.
+  void load(float* out, const void* in, std::int64_t index, std::int64_t count) const;
 };
 
 struct TapeResult {

@@ -317,3 +317,29 @@ def test_bad_shapes(run_op: RunOp) -> None:
     a, b = np.zeros((3, 4), np.float32), np.zeros(3, np.float32)
     with pytest.raises(ValueError, match=r"shape \(3\) does not broadcast to \(3, 4\)"):
         run_op("pointwise", [a, b], [((3, 4), "float32")], code="add %0 %1", results=[2])
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (33, 10), (70, 96), (300, 515)])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "relu %0",
+        "relu %0; add %5 %1",
+        "relu %0; add %5 %0",
+        "relu_grad %0 %1",
+        "relu_grad %0 %1; multiply %5 0.5; add %6 %2",
+        "multiply %0 %2; dropout %5 0.5 3; add %6 %0",
+        "add %0 %3; multiply %5 %4; tanh %6; subtract %7 %1; maximum %8 %2",
+    ],
+)
+def test_epilogue(run_op: RunOp, code: str, shape: tuple[int, int]) -> None:
+    """A tape in a product's epilogue is the product, then the tape."""
+    rng = np.random.default_rng(10)
+    rows, columns = shape
+    x = rng.normal(size=(rows, 20)).astype(np.float32)
+    w = rng.normal(size=(20, columns)).astype(np.float32)
+    extras = [rng.normal(size=s).astype(np.float32) for s in (shape, (columns,), (), (rows, 1))]
+    out: list[Any] = [(shape, "float32")]
+    [product] = run_op("dense", [x, w], out)
+    [fused] = run_op("dense", [x, w, *extras], out, epilogue=code, extra=len(extras))
+    np.testing.assert_array_equal(fused, pointwise(run_op, code, product, *extras))
