@@ -1,5 +1,6 @@
 """fit, evaluate, predict: what they return, reproducibility, several inputs, both backends."""
 
+import hashlib
 import signal
 import threading
 import time
@@ -87,6 +88,51 @@ def test_the_same_bits_again_and_for_any_threads():
         assert again == history
         for v, w in zip(model.get_weights(), other.get_weights(), strict=True):
             np.testing.assert_array_equal(v, w)
+
+
+def conv_net():
+    config.set_random_seed(11)
+    model = Sequential(
+        [
+            layers.Input((10, 10, 3)),
+            layers.Conv2D(12, 3, padding="same"),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25),
+            layers.Conv2D(16, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(4, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def test_conv_net_has_the_same_bits_on_any_number_of_threads():
+    images = RNG.integers(0, 256, (200, 10, 10, 3), dtype=np.uint8)
+    labels = images.mean(axis=(1, 2)).argmax(axis=1)
+    before = config.num_threads()
+    digests = set()
+    try:
+        for threads in (1, 2, 3, 8):
+            config.set_num_threads(threads)
+            model = conv_net()
+            model.fit(images, labels, batch_size=24, epochs=4, verbose=0)
+            weights = b"".join(w.tobytes() for w in model.get_weights())
+            digests.add(hashlib.sha256(weights).hexdigest())
+    finally:
+        config.set_num_threads(before)
+    assert len(digests) == 1
+
+
+def test_images_stay_bytes():
+    images = RNG.integers(0, 256, (60, 10, 10, 3), dtype=np.uint8)
+    labels = RNG.integers(0, 4, 60).astype(np.uint8)
+    a, b = conv_net(), conv_net()
+    first = a.fit(images, labels, epochs=2, verbose=0)
+    second = b.fit(images.astype("float64"), labels.astype("int64"), epochs=2, verbose=0)
+    assert first.history == second.history
 
 
 def test_backends_agree():

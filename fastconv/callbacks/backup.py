@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ class BackupAndRestore(Callback):
         # The note is replaced in one step, so it always names weights that are whole.
         beside = self._note.with_suffix(".new")
         beside.write_text(json.dumps({"epoch": epoch}))
-        os.replace(beside, self._note)
+        beside.replace(self._note)
         self._remove(keep=epoch)
 
     def on_train_end(self, logs: Logs | None = None) -> None:

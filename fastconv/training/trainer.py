@@ -123,7 +123,8 @@ class Trainer(Inspection):
         logs: dict[str, Any] = {}
         self.initial_epoch = None
         listed.call("train_begin", {})
-        for epoch in range(self.initial_epoch or initial_epoch, epochs):
+        resumed: int | None = self.__dict__["initial_epoch"]
+        for epoch in range(resumed or initial_epoch, epochs):
             compiled.reset()
             listed.call("epoch_begin", epoch, {})
             done = self._train_epoch(feed, steps, listed, seed, bool(shuffle))
@@ -184,7 +185,7 @@ class Trainer(Inspection):
             feed.pieces(steps, order_seed, whole),
             run,
             callbacks,
-            compiled.results,
+            lambda: _sorted(compiled.results()),
             lambda: self.stop_training,
         )
 
@@ -245,7 +246,7 @@ class Trainer(Inspection):
             feed.pieces(steps, None, not callbacks.watches_batches("test")),
             run,
             callbacks,
-            compiled.results,
+            lambda: _sorted(compiled.results()),
             lambda: False,
         )
         results = compiled.results()
