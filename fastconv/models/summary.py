@@ -45,35 +45,41 @@ def print_summary(
     for line in _totals(model):
         console.print(line, style="bold")
     if plain:
-        text = console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
-        (print_fn or print)(text)
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        (print_fn or print)("\n".join(line.rstrip() for line in text.splitlines()))
 
 
 def _table(
     model: Model, width: int, expand_nested: bool, show_trainable: bool, layer_range: Any
 ) -> Any:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     connected = not _is_chain(model)
-    table = Table(width=width, header_style="bold")
-    table.add_column("Layer (type)", overflow="fold", ratio=5)
-    table.add_column("Output Shape", overflow="fold", ratio=4)
-    table.add_column("Param #", justify="right", min_width=11)
-    if connected:
-        table.add_column("Connected to", overflow="fold", ratio=4)
-    if show_trainable:
-        table.add_column("Trainable", justify="center", width=9)
-    for layer, depth in _rows(model, expand_nested, layer_range):
-        row = [
+    rows = [
+        (
             f"{'  ' * depth}{_escape(layer.name)} ({type(layer).__name__})",
             _shape_text(layer),
             _count_text(layer),
-        ]
-        if connected:
-            row.append(_sources_text(layer, model))
-        if show_trainable:
-            row.append("-" if not layer.weights else "Y" if layer.trainable else "N")
-        table.add_row(*row)
+            _sources_text(layer, model),
+            "-" if not layer.weights else "Y" if layer.trainable else "N",
+        )
+        for layer, depth in _rows(model, expand_nested, layer_range)
+    ]
+    # Shapes and counts stay on one line where that leaves room for the names.
+    shapes = min(max((len(r[1]) for r in rows), default=1), width // 3)
+    counts = max((len(r[2]) for r in rows), default=1)
+    table = Table(width=width, header_style="bold", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("Layer (type)", overflow="fold", ratio=10)
+    table.add_column("Output Shape", overflow="fold", min_width=shapes)
+    table.add_column("Param #", justify="right", min_width=counts)
+    if connected:
+        table.add_column("Connected to", overflow="fold", ratio=9)
+    if show_trainable:
+        table.add_column("Trainable", justify="center", width=9)
+    shown = [True, True, True, connected, show_trainable]
+    for row in rows:
+        table.add_row(*(text for text, show in zip(row, shown, strict=True) if show))
     return table
 
 
