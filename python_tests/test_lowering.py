@@ -119,6 +119,10 @@ def residual(x: Any, net: Net) -> Any:
     return bind("relu", conv(bias="none")(x, net) + x) if x.shape[-1] == 4 else x
 
 
+def norm_residual(x: Any, net: Net) -> Any:
+    return bind("relu", norm(x, net) + x)
+
+
 def gate(x: Any, net: Net) -> Any:
     return x * bind("sigmoid", bind("mean", x, axes=[1, 2], keepdims=1))
 
@@ -157,6 +161,7 @@ LAYERS: dict[str, Layer] = {
     "inference norm": inference_norm,
     "dropout": dropout,
     "residual": residual,
+    "norm residual": norm_residual,
     "gate": gate,
     "branches": branches,
     "max_pool": max_pool,
@@ -248,6 +253,15 @@ def test_random_nets_train_as_the_interpreter_does(
 @pytest.mark.parametrize("after", ["relu", "max_pool", "dropout", "norm"])
 def test_pairs_of_layers(name: str, after: str) -> None:
     check(train_program(["conv", name, after], "sgd", 0.0, 0), feeds(), tolerance=2e-4)
+
+
+@pytest.mark.parametrize("layers", [["norm", "relu"], ["norm residual"]])
+def test_batch_norm_masks_its_own_gradient(layers: list[str]) -> None:
+    program = train_program(["conv", *layers, "mirrored"], "sgd", 0.0, 0)
+    lowered = check(program, feeds(), tolerance=2e-4)
+    (grad,) = (s for s in lowered.steps if s.name == "batch_norm_grad")
+    assert grad.attrs["mask"] == "relu"
+    assert grad.attrs.get("masked_dy", 0) == (layers == ["norm residual"])
 
 
 @pytest.mark.parametrize("bias", ["add", "input", "none"])
