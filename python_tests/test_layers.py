@@ -186,6 +186,14 @@ def test_a_variable_attribute_is_a_weight() -> None:
     assert [v is w for v, w in zip(layer.trainable_weights, [layer.offset], strict=True)] == [True]
 
 
+def test_initial_values_are_numbers_also_in_a_trace() -> None:
+    layer = layers.Dense(2, kernel_initializer=lambda shape, dtype: fastconv.random.normal(shape))
+    with tracing():
+        y = layer(Tensor((None, 3)))
+    assert y.shape == (None, 2)
+    assert isinstance(layer.get_weights()[0], np.ndarray)
+
+
 def test_penalties_and_added_losses() -> None:
     class Sparse(layers.Layer):
         def call(self, inputs: object) -> object:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -402,6 +404,23 @@ def test_lambdas_can_be_cloned_but_not_described() -> None:
     np.testing.assert_array_equal(models.clone_model(model)(v), v * 2)
     with pytest.raises(ValueError, match="a lambda cannot be saved"):
         model.to_json()
+
+
+@pytest.mark.parametrize("how", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_models_are_copied_with_their_state(how: object) -> None:
+    model = small_cnn()
+    model.compile("adam", "mse")
+    x, y = data(4, 8, 8, 3), data(4, 2)
+    model.fit(x, y, verbose=0)
+    twin = how(model)
+    np.testing.assert_array_equal(twin.predict(x, verbose=0), model.predict(x, verbose=0))
+    before = model.get_weights()[0]
+    twin.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    assert int(twin.optimizer.iterations) == 2
+    own = Residual()
+    own.build((None, 4))
+    np.testing.assert_array_equal(how(own)(data(2, 4) * 0 + 1), own(data(2, 4) * 0 + 1))
 
 
 def test_freezing_needs_a_compile_to_take_effect() -> None:

@@ -36,27 +36,31 @@ class Configured:
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Configured.get_config:
-            config.update(self._constructor_arguments())
+            return self._with_arguments(config)
         return config
 
-    def _constructor_arguments(self) -> dict[str, Any]:
-        """Arguments given to the constructor of a class that has no get_config of its own."""
+    def _with_arguments(self, config: dict[str, Any]) -> dict[str, Any]:
+        """``config`` with the arguments that the constructor was given, for a class that has no
+        get_config of its own."""
         args, kwargs = self._init_arguments
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        known = inspect.signature(type(self)).parameters
+        given = {**dict(zip(known, args, strict=False)), **kwargs}
         for key, value in given.items():
             if not _is_plain(value):
                 raise NotImplementedError(
                     f"{type(self).__name__} must override get_config to be saved: its argument "
                     f"{key}={value!r} is not a plain value"
                 )
-        base = ("name", "trainable", "dtype", "activity_regularizer", "input_shape", "input_dim")
-        return {k: v for k, v in given.items() if k not in base}
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            config = {k: v for k, v in config.items() if k in known}
+        apart = ("name", "trainable", "dtype", "activity_regularizer", "input_shape", "input_dim")
+        return {**config, **{k: v for k, v in given.items() if k not in apart}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A new layer from :meth:`get_config`."""
-        config["dtype"] = policy_name(config.get("dtype"))
+        if "dtype" in config:
+            config = {**config, "dtype": policy_name(config["dtype"])}
         accepted = _constructor_parameters(cls.__mro__)
         # Options of other versions of Keras that are switched off do no harm.
         return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})

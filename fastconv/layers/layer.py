@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,8 +156,10 @@ class Layer(Configured, WeightHolder):
         name = name or f"variable_{len(self._own_variables)}"
         context = _CALL.get()
         path = "/".join((*(context.path if context else ()), self.name, name))
+        # In a context of its own an initializer makes numbers, also while a program is traced.
+        value = Context().run(initializers.get(initializer), shape, dtype=dtype)
         variable = Variable(
-            initializers.get(initializer)(shape, dtype=dtype),
+            value,
             dtype=dtype,
             trainable=trainable,
             name=name,

@@ -293,7 +293,7 @@ class Model(Trainer, Layer):
 
     def get_config(self) -> dict[str, Any]:
         if self._graph is None or not _takes_a_graph(type(self)):
-            return {**super().get_config(), **self._constructor_arguments()}
+            return self._with_arguments(super().get_config())
         from fastconv.models.functional_config import graph_config
 
         return graph_config(self)
@@ -305,6 +305,24 @@ class Model(Trainer, Layer):
 
             return model_from_graph_config(cls, config, custom_objects)
         return super().from_config(config)
+
+    def __reduce__(self) -> Any:
+        """Pickled, and copied with ``copy.deepcopy``, as a file would hold it."""
+        if not self.built:
+            raise ValueError(f"model {self.name!r} has no weights yet: build it before copying it")
+        from fastconv.saving.keras_archive import from_bytes, to_bytes
+
+        own = {
+            type(layer).__name__: type(layer)
+            for layer in self._flatten_layers()
+            if not type(layer).__module__.startswith("fastconv.")
+        }
+        return from_bytes, (to_bytes(self), own)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        restore, arguments = self.__reduce__()
+        memo[id(self)] = copied = restore(*arguments)
+        return copied
 
     def _layers_in_files(self) -> list[Layer] | None:
         return self.layers if self._graph is not None else None

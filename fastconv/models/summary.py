@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -46,7 +47,10 @@ def print_summary(
         console.print(line, style="bold")
     if plain:
         text = console.file.getvalue()  # type: ignore[attr-defined]
-        (print_fn or print)("\n".join(line.rstrip() for line in text.splitlines()))
+        text = "\n".join(line.rstrip() for line in text.splitlines())
+        if print_fn is None and "utf" not in (sys.stdout.encoding or "").lower():
+            text = text.replace("─", "-")
+        (print_fn or print)(text)
 
 
 def _table(

@@ -26,6 +26,24 @@ WHAT = "a .keras model"
 
 def write_archive(model: Model, path: Path, include_optimizer: bool = True) -> None:
     """Write ``model`` to ``path``."""
+    with atomic(path) as temporary:
+        _write(model, temporary, include_optimizer)
+
+
+def to_bytes(model: Model) -> bytes:
+    """The archive of ``model`` in memory."""
+    target = io.BytesIO()
+    _write(model, target, True)
+    return target.getvalue()
+
+
+def from_bytes(content: bytes, custom_objects: Any = None) -> Any:
+    """The model of an archive in memory."""
+    with custom_object_scope(custom_objects or {}):
+        return _model(io.BytesIO(content), True)
+
+
+def _write(model: Model, target: Path | io.BytesIO, include_optimizer: bool) -> None:
     import h5py
 
     config = serialize_keras_object(model)
@@ -38,7 +56,7 @@ def write_archive(model: Model, path: Path, include_optimizer: bool = True) -> N
     weights = io.BytesIO()
     with h5py.File(weights, "w") as file:
         write_weights(model, file)
-    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with zipfile.ZipFile(target, "w") as archive:
         archive.writestr("metadata.json", json.dumps(metadata))
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", weights.getbuffer())
@@ -51,15 +69,19 @@ def read_archive(path: Path, custom_objects: Any = None, compile: bool = True) -
         ValueError: if the file is damaged, or names a class that is not known.
     """
     with blamed_on(path, WHAT), custom_object_scope(custom_objects or {}):
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-            weights = io.BytesIO(archive.read("model.weights.h5"))
-        model = deserialize_keras_object(config)
-        require_model(model)
-        settings = config.get("compile_config")
-        if compile and settings:
-            model.compile_from_config(settings)
-        _read(model, weights)
+        return _model(path, compile)
+
+
+def _model(source: Path | io.BytesIO, compile: bool) -> Any:
+    with zipfile.ZipFile(source) as archive:
+        config = json.loads(archive.read("config.json"))
+        weights = io.BytesIO(archive.read("model.weights.h5"))
+    model = deserialize_keras_object(config)
+    require_model(model)
+    settings = config.get("compile_config")
+    if compile and settings:
+        model.compile_from_config(settings)
+    _read(model, weights)
     return model
 
 
