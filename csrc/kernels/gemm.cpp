@@ -10,7 +10,7 @@ namespace {
 void pack(float* dst, int width, const float* src, index_t stride, index_t rows, index_t columns) {
   if (width < kWidth) {
     for (index_t r = 0; r < rows; ++r, dst += width, src += stride)
-      for (index_t j = 0; j < width; ++j) dst[j] = j < columns ? src[j] : 0.0f;
+      store_first(dst, load_first(src, columns), width);
     return;
   }
   const index_t whole = columns / kWidth * kWidth;

@@ -41,6 +41,25 @@ FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const fl
   }
 }
 
+// The same for contiguous rows into several partial sums, step by step in turn: a small tile has
+// too few accumulators to hide the latency of the additions.
+template <int W, int ROWS, int VECTORS, int SETS>
+FC_INLINE void accumulate_columns(typename VecOf<W>::f32 (&acc)[SETS][ROWS][VECTORS],
+                                  const float* a, index_t a_stride, const float* b,
+                                  index_t b_stride, index_t depth) {
+  using V = typename VecOf<W>::f32;
+  for (; depth >= SETS; depth -= SETS)
+    FC_UNROLL for (int s = 0; s < SETS; ++s, a += a_stride, b += b_stride) {
+      V bv[VECTORS];
+      FC_UNROLL for (int v = 0; v < VECTORS; ++v) bv[v] = load<W>(b + v * W);
+      FC_UNROLL for (int m = 0; m < ROWS; ++m) {
+        const V av = splat<W>(a[m]);
+        FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[s][m][v] += av * bv[v];
+      }
+    }
+  accumulate<W, ROWS, VECTORS, true>(acc[0], a, a_stride, b, b_stride, depth);
+}
+
 // The taps of a clipped tile: each segment over the rows that are inside.
 template <int W, int ROWS, int VECTORS>
 FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const TileCall& t,
@@ -138,7 +157,11 @@ void tile(const TileCall& t) {
   float* c = t.c;
   for (index_t n = t.tiles; n > 0; --n) {
     alignas(64) float edge[ROWS * kColumns];
-    V acc[ROWS][VECTORS] = {};
+    constexpr int kSets = KIND != TileKind::columns || ROWS * VECTORS >= 8 ? 1
+                          : ROWS * VECTORS > 3                             ? 2
+                                                                           : 4;
+    V sets[kSets][ROWS][VECTORS] = {};
+    V(&acc)[ROWS][VECTORS] = sets[0];
     if (mask)
       FC_UNROLL for (int m = 0; m < ROWS; ++m) FC_UNROLL for (int v = 0; v < kColumns; v += 16)
           __builtin_prefetch(mask + m * c_stride + v);
@@ -150,9 +173,13 @@ void tile(const TileCall& t) {
       for (index_t i = 0; i < t.outer; ++i) {
         const float *ap = a + i * t.a_outer, *bp = t.b + i * t.b_outer;
         for (index_t j = t.inner; j > 0; --j, ap += a_inner, bp += b_inner)
-          accumulate<W, ROWS, VECTORS, KIND == TileKind::columns>(acc, ap, a_stride, bp, b_stride,
-                                                                  depth);
+          if constexpr (KIND == TileKind::columns)
+            accumulate_columns<W, ROWS, VECTORS, kSets>(sets, ap, a_stride, bp, b_stride, depth);
+          else
+            accumulate<W, ROWS, VECTORS, false>(acc, ap, a_stride, bp, b_stride, depth);
       }
+      FC_UNROLL for (int s = 1; s < kSets; ++s) FC_UNROLL for (int m = 0; m < ROWS; ++m)
+          FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[m][v] += sets[s][m][v];
     }
     // All accumulators die in one straight block: branches in between would spill them.
     const V floor = splat<W>(t.floor);

@@ -8,6 +8,8 @@
 namespace fastconv {
 namespace {
 
+constexpr std::int64_t kFewChannels = 16;
+
 // A convolution with one tap is a dense layer on pixels.
 std::unique_ptr<Op> as_dense(OpSpec spec, const char* name) {
   TensorDesc& weights = spec.name == "conv2d_weight_grad" ? spec.outputs[0] : spec.inputs[1];
@@ -45,6 +47,7 @@ std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_input_grad");
   if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_input_grad(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d_input_grad(spec);
+  if (c.groups == 1 && c.channels < kFewChannels) return narrow_conv2d_input_grad(spec);
   return direct_conv2d_input_grad(spec);
 }
 

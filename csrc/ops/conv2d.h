@@ -18,6 +18,9 @@ std::unique_ptr<Op> direct_conv2d(const OpSpec& spec);
 std::unique_ptr<Op> direct_conv2d_input_grad(const OpSpec& spec);
 std::unique_ptr<Op> direct_conv2d_weight_grad(const OpSpec& spec);
 
+// The same for an image of few channels, in 1 group.
+std::unique_ptr<Op> narrow_conv2d_input_grad(const OpSpec& spec);
+
 // One filter for each channel (or a few): groups == channels.
 std::unique_ptr<Op> depthwise_conv2d(const OpSpec& spec);
 std::unique_ptr<Op> depthwise_conv2d_input_grad(const OpSpec& spec);

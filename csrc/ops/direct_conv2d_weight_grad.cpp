@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kBandBytes = 256 << 10;  // of x and dy in one pass over the weights
 constexpr std::int64_t kClipDepth = 16;         // fewer channels: a padded copy of x
+constexpr std::int64_t kMaxPanel = 64;          // floats, on any ISA
 constexpr std::int64_t kPartialBytes = 8 << 20;
 constexpr std::int64_t kMaxChunks = 16, kSlice = 1 << 14;
 constexpr double kTaskFlops = 4e6;
@@ -156,7 +157,11 @@ class DirectConv2dWeightGrad final : public Op {
     const Convolution& c = conv_;
     const float* data = ctx.input(1) + band.images.begin * c.out_image_size() + group * columns_;
     const std::int64_t row = c.out_width * c.out_channels;
-    if (!copy_dy_) return {data, c.out_image_size(), row, c.out_channels};
+    // The last panel's loads run past the end of a pixel: harmless but for the last pixels of all.
+    const float* end = data + (band.images.size() - 1) * c.out_image_size() + band.rows.end * row;
+    const float* end_of_all = ctx.input(1) + c.images_in(ctx.batch) * c.out_image_size();
+    if (!copy_dy_ || end_of_all - end >= kMaxPanel)
+      return {data, c.out_image_size(), row, c.out_channels};
     const std::int64_t wide = c.out_width * dy_pixel_, image = band_rows_ * wide;
     for (std::int64_t i = 0; i < band.images.size(); ++i)
       kernels().gemm.pack(buffer + i * image, static_cast<int>(dy_pixel_),
