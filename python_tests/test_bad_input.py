@@ -170,9 +170,10 @@ def test_several_inputs_and_outputs():
     compile_and_fit(target=[y, y])
     for wrong, message in [
         ({"x": xa}, "takes 2 inputs .'a', 'b'., x holds 1"),
-        ({"x": {"a": xa}}, "without 'b'"),
+        ({"x": {"a": xa}}, "x is a dictionary of 'a'; the model has 'a', 'b'"),
         ({"target": y}, "y holds 1 arrays, the model has 2 outputs: 'p', 'q'"),
-        ({"target": {"p": y}}, "without 'q'"),
+        ({"target": {"p": y}}, "output 'q' has a loss but no targets"),
+        ({"target": {"p": y, "r": y}}, "y is a dictionary of 'p', 'r'; the model has 'p', 'q'"),
         ({"loss": {"r": "mse"}}, "loss names 'r', the outputs of the model are 'p', 'q'"),
         ({"loss": ["mse"]}, "loss has 1 entries"),
         ({"metrics": {"r": "mae"}}, "metrics names 'r'"),

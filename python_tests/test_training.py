@@ -1,6 +1,8 @@
 """fit, evaluate, predict: what they return, reproducibility, several inputs, both backends."""
 
+import copy
 import hashlib
+import pickle
 import signal
 import threading
 import time
@@ -301,6 +303,24 @@ def test_several_inputs_and_outputs():
     np.testing.assert_array_equal(same[1], q_pred)
 
 
+def test_outputs_without_a_loss_need_no_targets():
+    def train(y, loss, **options):
+        config.set_random_seed(0)
+        x = layers.Input((6,))
+        h = layers.Dense(4, activation="relu")(x)
+        model = Model(x, [layers.Dense(1, name="p")(h), layers.Dense(2, name="q")(h)])
+        model.compile("sgd", loss)
+        return model.fit(X, y, verbose=0, **options).history["loss"][0]
+
+    target = Y[:, None].astype("float32")
+    expected = train([target, None], ["mse", None])
+    assert train({"p": target}, {"p": "mse"}) == expected
+    assert train([target], ["mse", None]) == expected
+    weights = np.linspace(0, 1, 75)
+    weighted = train([target, None], ["mse", None], sample_weight={"p": weights})
+    assert weighted == train([target, None], ["mse", None], sample_weight=weights) != expected
+
+
 def test_shared_metric_names_are_kept_apart():
     from fastconv.metrics import Precision
 
@@ -426,6 +446,20 @@ def test_resumed_from_a_file_the_bits_are_the_same(tmp_path):
     resumed = load_model(path)
     resumed.fit(X, Y, epochs=4, initial_epoch=2, verbose=0)
     for v, w in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_copies_of_a_model_train_on_their_own(duplicate):
+    model = compiled()
+    model.fit(X, Y, epochs=2, verbose=0)
+    twin = duplicate(model)
+    before = model.get_weights()
+    twin.fit(X, Y, epochs=4, initial_epoch=2, verbose=0)
+    for v, w in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    model.fit(X, Y, epochs=4, initial_epoch=2, verbose=0)
+    for v, w in zip(twin.get_weights(), model.get_weights(), strict=True):
         np.testing.assert_array_equal(v, w)
 
 

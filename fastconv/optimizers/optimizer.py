@@ -106,7 +106,7 @@ class Optimizer:
         self._averages: list[Variable] = []
         self._trainable: list[Variable] = []
         self._index: dict[int, int] = {}
-        self._undecayed: set[int] = set()
+        self._undecayed: list[Variable] = []
         self._undecayed_names: re.Pattern[str] | None = None
         self._learning_rate: Variable | LearningRateSchedule | Callable[[], float]
         rate = learning_rate if lr is None else lr
@@ -364,11 +364,11 @@ class Optimizer:
         """Leave out variables, given themselves or by a part of their names."""
         if self.built:
             raise ValueError("exclude_from_weight_decay must be called before the first step")
-        self._undecayed = {id(v) for v in var_list or ()}
+        self._undecayed = list(var_list or ())
         self._undecayed_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 
     def _decay_of(self, variable: Variable) -> float:
-        if self.weight_decay is None or id(variable) in self._undecayed:
+        if self.weight_decay is None or any(v is variable for v in self._undecayed):
             return 0.0
         if self._undecayed_names is not None and self._undecayed_names.search(variable.path):
             return 0.0
@@ -394,6 +394,10 @@ class Optimizer:
                     variable.assign(self._averages[self._index[id(variable)]].numpy())
 
     # ---- configuration
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._index = {id(v): i for i, v in enumerate(self._trainable)}
 
     def get_config(self) -> dict[str, Any]:
         rate: Any

@@ -92,21 +92,35 @@ def as_group(value: Any, label: str, names: Sequence[str] | None) -> Group:
     """One array, a list of arrays or a dictionary of arrays, in the order of ``names``."""
     if isinstance(value, Mapping):
         keys = list(value)
-        if names is not None and len(names) > 0:
+        if names:
             missing = [n for n in names if n not in value]
-            if missing and label != "sample_weight":
+            unknown = [k for k in keys if k not in names]
+            if (missing and label == "x") or (unknown and label != "x"):
                 raise ValueError(
-                    f"{label} is a dictionary without {', '.join(map(repr, missing))}; "
-                    f"it has {', '.join(map(repr, keys))}"
+                    f"{label} is a dictionary of {', '.join(map(repr, keys))}; the model has "
+                    f"{', '.join(map(repr, names))}"
                 )
-            keys = [n for n in names if n in value]
+            keys = [n for n in names if value.get(n) is not None]
         if not keys:
             raise ValueError(f"{label} is an empty dictionary")
         return Group([to_array(value[k], f"{label}[{k!r}]") for k in keys], keys, single=False)
+    if _skips_some(value, names):
+        assert names is not None
+        return as_group(dict(zip(names, value, strict=True)), label, names)
     if isinstance(value, (list, tuple)) and _holds_arrays(value, names):
         arrays = [to_array(v, f"{label}[{i}]") for i, v in enumerate(value)]
         return Group(arrays, None, single=len(arrays) == 1)
     return Group([to_array(value, label)])
+
+
+def _skips_some(value: Any, names: Sequence[str] | None) -> bool:
+    """Whether a list has None for some of several outputs."""
+    return (
+        isinstance(value, (list, tuple))
+        and names is not None
+        and len(value) == len(names) > 1
+        and any(v is None for v in value)
+    )
 
 
 def _holds_arrays(values: Sequence[Any], names: Sequence[str] | None) -> bool:

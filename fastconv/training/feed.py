@@ -148,6 +148,10 @@ def _arrangement(model: Any, x: Group) -> tuple[tuple[str, ...] | None, bool]:
     return None, not isinstance(declared, (list, tuple))
 
 
+def _keys(group: Group | None) -> tuple[str, ...] | None:
+    return None if group is None or group.keys is None else tuple(group.keys)
+
+
 def input_names(model: Any) -> list[str] | None:
     declared: Sequence[Tensor] | None = getattr(model, "inputs", None)
     if not declared:
@@ -195,7 +199,8 @@ def feed_of(
         ),
         keys=keys,
         single=single,
-        y_keys=tuple(rows.y.keys) if rows.y is not None and rows.y.keys is not None else None,
+        y_keys=_keys(rows.y),
+        weight_keys=_keys(rows.weight),
     )
     sources = [(i, a, 1.0, 0.0) for i, a in enumerate((*arrays, *y, *weight))]
     # Small data of varying size shares plans: their sizes are powers of two up to the batch.

@@ -10,7 +10,6 @@ import numpy as np
 
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array
-from fastconv.reference import run_program
 
 RowSource = tuple[int, Array, float, float]
 
@@ -36,6 +35,8 @@ class NumpyPlan:
         interval: float = 0.05,
     ) -> int:
         """Run batch after batch; returns the number of steps done. ``tick`` may stop it."""
+        from fastconv.reference import run_program
+
         feeds: list[Any] = [None] * len(self.program.inputs)
         done = 0
         last_tick = time.perf_counter()

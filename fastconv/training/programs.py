@@ -27,6 +27,7 @@ class Signature:
     keys: tuple[str, ...] | None = None
     single: bool = True
     y_keys: tuple[str, ...] | None = None
+    weight_keys: tuple[str, ...] | None = None
 
     def inputs(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         x, y, weight = (
@@ -144,7 +145,7 @@ def _forward(
     try:
         compiled.names = compiled.names or names
         y_true = by_output(compiled, signature.y_keys, y, "y")
-        weights = by_output(compiled, None, weight, "sample_weight")
+        weights = by_output(compiled, signature.weight_keys, weight, "sample_weight")
         compiled.resolve(y_true, y_pred)
         with trace.named("loss"):
             total = _total_loss(model, trace, packed, y_true, y_pred, weights)

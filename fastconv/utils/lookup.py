@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
@@ -15,6 +14,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     >>> suggestion("adm", ["adam", "sgd"])
     " Did you mean 'adam'?"
     """
+    import difflib
+
     by_lower = {k.lower(): k for k in known}
     near = difflib.get_close_matches(name.lower(), by_lower, n=2, cutoff=0.6)
     if not near:
