@@ -1,5 +1,7 @@
 """What can be passed as data, and how it is read."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -188,11 +190,9 @@ def test_batches_are_made_ahead():
 
     iterator = ahead(slow(), size=2)
     next(iterator)
-    for _ in range(100):
+    for _ in range(1000):
         if len(made) >= 3:
             break
-        import time
-
         time.sleep(0.01)
     assert len(made) >= 3
     iterator.close()

@@ -5,7 +5,6 @@ import hashlib
 import pickle
 import signal
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -406,9 +405,14 @@ def test_interruption_leaves_whole_steps():
     model = compiled()
     model.fit(X, Y, verbose=0)
     done = int(model.optimizer.iterations)
+    running = threading.Event()
+
+    class Running(callbacks.Callback):
+        def on_train_progress(self, steps, logs=None):
+            running.set()
 
     def interrupt():
-        time.sleep(0.3)
+        running.wait()
         signal.raise_signal(signal.SIGINT)
 
     big = np.tile(X, (4000, 1))
@@ -416,7 +420,7 @@ def test_interruption_leaves_whole_steps():
     thread = threading.Thread(target=interrupt)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        model.fit(big, labels, epochs=1000, batch_size=8, verbose=0)
+        model.fit(big, labels, epochs=10000, batch_size=8, verbose=0, callbacks=[Running()])
     thread.join()
     steps = int(model.optimizer.iterations) - done
     assert steps > 0
