@@ -24,9 +24,15 @@ class Plan:
         inputs: Sequence[int],
         outputs: Sequence[int],
         max_batch: int,
+        frozen: bool = False,
     ) -> None: ...
     def run(
-        self, inputs: Sequence[Array], batch: int, seed: int = 0, step: int = 0
+        self,
+        inputs: Sequence[Array],
+        batch: int,
+        seed: int = 0,
+        step: int = 0,
+        version: int = 0,
     ) -> list[Array]: ...
     def run_epoch(
         self,
@@ -41,6 +47,7 @@ class Plan:
         tick: Callable[[int], bool | None] | None = None,
         interval: float = 0.05,
         nanoseconds: npt.NDArray[np.float64] | None = None,
+        version: int = 0,
     ) -> int: ...
     def summary(self) -> list[dict[str, Any]]: ...
     @property

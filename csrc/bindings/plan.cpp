@@ -65,8 +65,8 @@ Attrs parse_attrs(const py::dict& dict) {
 class BoundPlan {
  public:
   BoundPlan(const std::vector<TensorTuple>& tensors, const std::vector<StepTuple>& steps,
-            const std::vector<int>& inputs, const std::vector<int>& outputs,
-            std::int64_t max_batch) {
+            const std::vector<int>& inputs, const std::vector<int>& outputs, std::int64_t max_batch,
+            bool frozen) {
     std::vector<PlanTensor> plan_tensors;
     for (const auto& [dtype, shape, batched, kind, value] : tensors) {
       PlanTensor tensor{{parse_dtype(dtype), batched, shape}, parse_kind(kind), nullptr, -1};
@@ -98,16 +98,17 @@ class BoundPlan {
       plan_steps.push_back(std::move(step));
     }
     plan_ = std::make_unique<Plan>(std::move(plan_tensors), std::move(plan_steps), inputs, outputs,
-                                   max_batch);
+                                   max_batch, frozen);
   }
 
-  py::list run(const py::list& inputs, std::int64_t batch, std::uint64_t seed, std::uint64_t step) {
+  py::list run(const py::list& inputs, std::int64_t batch, std::uint64_t seed, std::uint64_t step,
+               std::uint64_t version) {
     check_batch(batch);
     const std::size_t count = plan_->inputs().size();
     if (inputs.size() != count)
       throw std::invalid_argument("the plan has " + std::to_string(count) + " inputs, got " +
                                   std::to_string(inputs.size()));
-    Feed feed{std::vector<const void*>(count), {}, batch, seed, step};
+    Feed feed{std::vector<const void*>(count), {}, batch, seed, step, version};
     std::vector<RowFeed> rows;
     std::vector<py::array> held;
     for (std::size_t i = 0; i < count; ++i) {
@@ -157,7 +158,7 @@ class BoundPlan {
                          const std::vector<ValueTuple>& values,
                          const std::optional<std::vector<py::array>>& outputs, std::uint64_t seed,
                          std::uint64_t first_step, const py::object& tick, double interval,
-                         const std::optional<py::array>& nanoseconds) {
+                         const std::optional<py::array>& nanoseconds, std::uint64_t version) {
     check_batch(batch);
     if (batch < 1) throw std::invalid_argument("the batch size must be at least 1");
     if (count < 0) throw std::invalid_argument("the number of rows must not be negative");
@@ -166,6 +167,7 @@ class BoundPlan {
     epoch.batch = batch;
     epoch.seed = seed;
     epoch.first_step = first_step;
+    epoch.version = version;
     epoch.interval = interval;
     std::int64_t available = INT64_MAX;
     std::vector<bool> given(plan_->inputs().size(), false);
@@ -318,16 +320,16 @@ class BoundPlan {
 void init_plan(py::module_& m) {
   py::class_<BoundPlan>(m, "Plan", "Steps over one arena, made once and run many times.")
       .def(py::init<const std::vector<TensorTuple>&, const std::vector<StepTuple>&,
-                    const std::vector<int>&, const std::vector<int>&, std::int64_t>(),
+                    const std::vector<int>&, const std::vector<int>&, std::int64_t, bool>(),
            py::arg("tensors"), py::arg("steps"), py::arg("inputs"), py::arg("outputs"),
-           py::arg("max_batch"))
+           py::arg("max_batch"), py::arg("frozen") = false)
       .def("run", &BoundPlan::run, py::arg("inputs"), py::arg("batch"), py::arg("seed") = 0,
-           py::arg("step") = 0)
+           py::arg("step") = 0, py::arg("version") = 0)
       .def("run_epoch", &BoundPlan::run_epoch, py::arg("rows_sources"), py::arg("order"),
            py::arg("n_rows"), py::arg("batch_size"), py::arg("step_values"),
            py::arg("outputs") = py::none(), py::arg("seed") = 0, py::arg("first_step") = 0,
            py::arg("tick") = py::none(), py::arg("interval") = 0.05,
-           py::arg("nanoseconds") = py::none())
+           py::arg("nanoseconds") = py::none(), py::arg("version") = 0)
       .def("summary", &BoundPlan::summary)
       .def_property_readonly("arena_bytes",
                              [](const BoundPlan& p) { return p.plan().arena_bytes(); })

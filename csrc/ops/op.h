@@ -69,7 +69,8 @@ struct RunContext {
   std::span<void* const> in, out;
   std::byte* scratch;  // scratch_bytes() of this op, shared by its threads
   const Threads& threads;
-  std::uint64_t seed, step;  // the counter of random numbers
+  std::uint64_t seed, step;           // the counter of random numbers
+  const std::byte* packed = nullptr;  // what pack() made of the weights, if the plan keeps it
 
   template <class T = float>
   const T* input(std::size_t i) const {
@@ -89,6 +90,10 @@ class Op {
   virtual void run(const RunContext& ctx) const = 0;
   virtual std::size_t scratch_bytes() const { return 0; }         // for the largest batch
   virtual std::size_t thread_scratch_bytes() const { return 0; }  // for each thread
+  // An op that first brings its weights, input 1, into another form can keep that form where the
+  // weights do not change from run to run: it says how large it is, and makes it.
+  virtual std::size_t packed_bytes() const { return 0; }
+  virtual void pack(const RunContext& /*ctx*/, std::byte* /*packed*/) const {}
   virtual double flops(std::int64_t /*batch*/) const { return 0; }
   virtual std::string algorithm() const { return ""; }
   // Pairs (output, input) that may share memory when the input dies with this step.

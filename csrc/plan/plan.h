@@ -43,6 +43,7 @@ struct Feed {
   std::vector<void*> outputs;
   std::int64_t batch = 0;
   std::uint64_t seed = 0, step = 0;
+  std::uint64_t version = 0;  // of the variables, for frozen plans; 0: unknown
 };
 
 class Plan {
@@ -50,9 +51,11 @@ class Plan {
   // The memory of one run in progress; several threads may run one plan, each with its own.
   struct Instance;
 
-  // Throws std::invalid_argument, naming the step, on anything that does not fit.
+  // In a `frozen` plan, what follows from variables and constants alone is computed once for each
+  // version of the variables. Throws std::invalid_argument, naming the step, on anything that does
+  // not fit.
   Plan(std::vector<PlanTensor> tensors, std::vector<PlanStep> steps, std::vector<int> inputs,
-       std::vector<int> outputs, std::int64_t max_batch);
+       std::vector<int> outputs, std::int64_t max_batch, bool frozen);
   ~Plan();
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
@@ -94,6 +97,7 @@ class Plan {
  private:
   void check() const;
   void build_ops();
+  void find_fixed();
   void share_storage();
   void place();
   int root(int tensor) const;
@@ -103,12 +107,16 @@ class Plan {
   std::vector<PlanStep> steps_;
   std::vector<int> inputs_, outputs_;
   std::int64_t max_batch_;
+  bool frozen_;
 
   std::vector<std::unique_ptr<Op>> ops_;
-  std::vector<int> root_;             // the tensor whose storage each one uses
-  std::vector<int> first_, last_;     // lifetimes of roots, in steps
-  std::vector<bool> external_;        // outputs that are written straight to the caller
-  std::vector<std::size_t> offsets_;  // in the arena, of roots and then of steps' scratch
+  std::vector<bool> fixed_;         // tensors that change with the variables only
+  std::vector<bool> once_, packs_;  // steps that run, or pack weights, once for each version
+  std::vector<int> root_;           // the tensor whose storage each one uses
+  std::vector<int> first_, last_;   // lifetimes of roots, in steps
+  std::vector<bool> external_;      // outputs that are written straight to the caller
+  // In the arena: of roots, then of steps' scratch, then of their packed weights.
+  std::vector<std::size_t> offsets_;
   std::vector<std::size_t> live_bytes_;
   std::size_t arena_bytes_ = 0, thread_bytes_ = 0;
 
