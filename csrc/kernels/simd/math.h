@@ -17,6 +17,7 @@ namespace math {
 
 typedef double vd __attribute__((vector_size(kWidth * 4)));
 typedef std::int64_t vl __attribute__((vector_size(kWidth * 4)));
+typedef std::uint32_t vu __attribute__((vector_size(kWidth * 4)));
 typedef float half_f __attribute__((vector_size(kWidth * 2)));
 
 constexpr float kInf = __builtin_inff();
@@ -30,8 +31,10 @@ FC_INLINE vf absolute(vf x) { return (vf)(bits(x) & INT32_MAX); }
 FC_INLINE vf negative(vf x) { return (vf)(bits(x) ^ INT32_MIN); }
 FC_INLINE vf to_float(vi x) { return __builtin_convertvector(x, vf); }
 FC_INLINE vi to_int(vf x) { return __builtin_convertvector(x, vi); }  // toward zero
+// Sums that wrap around: lanes of infinities and NaN go through the same steps as the others.
+FC_INLINE vi add(vi a, std::int32_t b) { return (vi)((vu)a + static_cast<std::uint32_t>(b)); }
 // 2^n for -126 <= n <= 127
-FC_INLINE vf exp2_int(vi n) { return (vf)((n + 127) << 23); }
+FC_INLINE vf exp2_int(vi n) { return (vf)((vu)add(n, 127) << 23); }
 // a > b ? a : b and a < b ? a : b, which the compiler would make of two instructions.
 FC_INLINE vf larger(vf a, vf b) {
 #if defined(__AVX512F__)
@@ -114,7 +117,7 @@ FC_INLINE vf exp(vf x) {
   p = p * (r * r) + r + 1.0f;
   // In two factors, because 2^n may be subnormal or too large.
   const vi n = to_int(a.n), half = n >> 1;
-  return p * exp2_int(half) * exp2_int(n - half);
+  return p * exp2_int(half) * exp2_int((vi)((vu)n - (vu)half));
 }
 
 FC_INLINE vf expm1(vf x) {
@@ -126,7 +129,7 @@ FC_INLINE vf expm1(vf x) {
   p = p * r + 1.6666667e-01f;
   p = p * r + 0.5f;
   p = p * (r * r) + r;
-  const vf half_scale = exp2_int(to_int(a.n) - 1);
+  const vf half_scale = exp2_int(add(to_int(a.n), -1));
   const vf y = (half_scale * p + (half_scale - 0.5f)) * 2.0f;
   return x == 0.0f ? x : y;
 }
@@ -135,7 +138,7 @@ FC_INLINE vf log(vf x) {
   const vi subnormal = x < 1.17549435e-38f;
   const vf scaled = subnormal ? x * 8388608.0f : x;
   // Mantissa in [sqrt(1/2), sqrt(2)).
-  const vi offset = bits(scaled) - 0x3f3504f3;
+  const vi offset = add(bits(scaled), -0x3f3504f3);
   const vf e = to_float((offset >> 23) - (subnormal & 23));
   const vf f = (vf)((offset & 0x007fffff) + 0x3f3504f3) - 1.0f;
   vf p = 6.74648e-02f * f - 1.1687664e-01f;
