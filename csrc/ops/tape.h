@@ -105,8 +105,8 @@ class Tape {
 class Epilogue {
  public:
   Epilogue() = default;
-  // `own`: how many of the inputs are the op's own. The extras are checked: each of the shape of
-  // `result`, or a row of its last axis, or one element.
+  // `own`: how many of the inputs are the op's own. The extras broadcast to `result`, the op's
+  // first output.
   Epilogue(const OpSpec& spec, int own, const TensorDesc& result);
 
   bool empty() const { return code_.instructions.empty(); }
