@@ -46,6 +46,25 @@ void pack_transposed(float* dst, int width, const float* src, index_t stride, in
       dst[r * width + i] = i < columns ? src[i * stride + r] : 0.0f;
 }
 
+FC_INLINE void set_zero(float* dst, index_t count) {
+  for (index_t i = 0; i < count; i += kWidth)
+    store_first(dst + i, vf{}, count - i < kWidth ? count - i : kWidth);
+}
+
+void pad(float* dst, const float* src, index_t stride, index_t rows, index_t before, index_t count,
+         index_t after) {
+  for (index_t r = 0; r < rows; ++r, src += stride) {
+    set_zero(dst, before);
+    dst += before;
+    index_t i = 0;
+    for (; i + kWidth <= count; i += kWidth) store(dst + i, load(src + i));
+    if (i < count) store_first(dst + i, load_first(src + i, count - i), count - i);
+    dst += count;
+    set_zero(dst, after);
+    dst += after;
+  }
+}
+
 void add(float* dst, const float* src, index_t count) {
   index_t i = 0;
   for (; i + kWidth <= count; i += kWidth) store(dst + i, load(dst + i) + load(src + i));
@@ -71,6 +90,7 @@ void fill(GemmKernels& k) {
   fill_column_tiles(k);
   k.pack = pack;
   k.pack_transposed = pack_transposed;
+  k.pad = pad;
   k.add = add;
 }
 

@@ -44,6 +44,10 @@ struct GemmKernels {
   // dst[r][j] = src[j * stride + r], zero for columns <= j < width.
   void (*pack_transposed)(float* dst, int width, const float* src, std::ptrdiff_t stride,
                           std::ptrdiff_t rows, std::ptrdiff_t columns);
+  // Rows of `count` floats between `before` and `after` zeros: row r of src is at src + r * stride,
+  // rows of dst are packed.
+  void (*pad)(float* dst, const float* src, std::ptrdiff_t stride, std::ptrdiff_t rows,
+              std::ptrdiff_t before, std::ptrdiff_t count, std::ptrdiff_t after);
   // dst += src
   void (*add)(float* dst, const float* src, std::ptrdiff_t count);
 };

@@ -111,23 +111,22 @@ FC_INLINE void mask_rows(float* c, const float* mask, index_t stride, index_t ro
         store<W>(c + v * W, load<W>(mask + v * W) > 0 ? x : V{});
       }
     } else {
-      for (index_t j = 0; j < columns; ++j) c[j] = mask[j] > 0 ? c[j] : 0.0f;
+      for (index_t j = 0; j < columns; j += kWidth) {
+        const index_t n = columns - j < kWidth ? columns - j : kWidth;
+        const vf x = load_first(c + j, n);
+        store_first(c + j, load_first(mask + j, n) > 0 ? x : vf{}, n);
+      }
     }
   }
 }
 
-template <int W, int VECTORS>
 FC_INLINE void copy_rows(float* dst, index_t dst_stride, const float* src, index_t src_stride,
                          index_t rows, index_t columns) {
-  for (index_t m = 0; m < rows; ++m, dst += dst_stride, src += src_stride) {
-    if constexpr (W == kWidth) {
-      index_t j = 0;
-      for (; j + W <= columns; j += W) store(dst + j, load(src + j));
-      if (j < columns) store_first(dst + j, load_first(src + j, columns - j), columns - j);
-    } else {
-      for (index_t j = 0; j < columns; ++j) dst[j] = src[j];
+  for (index_t m = 0; m < rows; ++m, dst += dst_stride, src += src_stride)
+    for (index_t j = 0; j < columns; j += kWidth) {
+      const index_t n = columns - j < kWidth ? columns - j : kWidth;
+      store_first(dst + j, load_first(src + j, n), n);
     }
-  }
 }
 
 // Rows of `columns` floats, padded with zeros to whole panels.
@@ -137,11 +136,7 @@ FC_INLINE void widen_rows(float* dst, const float* src, index_t stride, index_t 
   for (index_t m = 0; m < rows; ++m, dst += VECTORS * W, src += stride)
     for (index_t j = 0; j < VECTORS * W; j += W) {
       const index_t n = columns - j < 0 ? 0 : columns - j < W ? columns - j : W;
-      if constexpr (W == kWidth) {
-        store(dst + j, load_first(src + j, n));
-      } else {
-        for (index_t i = 0; i < W; ++i) dst[j + i] = i < n ? src[j + i] : 0.0f;
-      }
+      store_first(dst + j, load_first(src + j, n), W);
     }
 }
 
@@ -198,7 +193,7 @@ void tile(const TileCall& t) {
     FC_UNROLL for (int m = 0; m < ROWS; ++m, to += to_stride, from += from_stride)
         FC_UNROLL for (int v = 0; v < VECTORS; ++v)
             store<W>(to + v * W, max_keep_nan<W>(acc[m][v] + load<W>(from + v * W), floor));
-    if (!full) copy_rows<W, VECTORS>(c, c_stride, edge, kColumns, ROWS, t.columns);
+    if (!full) copy_rows(c, c_stride, edge, kColumns, ROWS, t.columns);
     if (mask) {
       mask_rows<W, VECTORS>(c, mask, c_stride, ROWS, t.columns);
       mask += ROWS * c_stride;

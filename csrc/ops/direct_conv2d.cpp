@@ -4,7 +4,6 @@
 // into classes of pixels, each a dense convolution with some of the taps.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "dispatch/dispatch.h"
 #include "ops/conv2d.h"
@@ -219,21 +218,20 @@ class DirectConv2d final : public Op {
     if (!copy_) return {data, row, source_.channels};
     const std::int64_t top = rows.begin * source_stride() + lowest();
     const std::int64_t wide = copied_width() * depth_;
-    for (std::int64_t i = 0; i < reach(rows.size()); ++i) {
-      const std::int64_t y = top + i;
-      if (y < 0 || y >= source_.height) continue;  // never read
-      float* to = buffer + i * wide;
-      const float* from = data + y * row;
-      std::memset(to, 0, static_cast<std::size_t>(left_ * depth_) * sizeof(float));
-      to += left_ * depth_;
-      if (depth_ == source_.channels) {
-        std::memcpy(to, from, static_cast<std::size_t>(row) * sizeof(float));
-      } else {
-        for (std::int64_t x = 0; x < source_.width; ++x)
-          std::copy_n(from + x * source_.channels, depth_, to + x * depth_);
+    const std::int64_t first = std::max<std::int64_t>(0, top);  // rows outside are never read
+    const std::int64_t last = std::min(source_.height, top + reach(rows.size()));
+    if (depth_ == source_.channels) {
+      kernels().gemm.pad(buffer + (first - top) * wide, data + first * row, row, last - first,
+                         left_ * depth_, row, right_ * depth_);
+    } else {
+      for (std::int64_t y = first; y < last; ++y) {
+        float* to = buffer + (y - top) * wide;
+        std::fill_n(to, left_ * depth_, 0.0f);
+        to += left_ * depth_;
+        for (std::int64_t x = 0; x < source_.width; ++x, to += depth_)
+          std::copy_n(data + y * row + x * source_.channels, depth_, to);
+        std::fill_n(to, right_ * depth_, 0.0f);
       }
-      to += source_.width * depth_;
-      std::memset(to, 0, static_cast<std::size_t>(right_ * depth_) * sizeof(float));
     }
     return {buffer + left_ * depth_ - top * wide, wide, depth_};
   }

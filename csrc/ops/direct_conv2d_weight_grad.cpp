@@ -2,7 +2,6 @@
 // pixels) and dy (pixels by channels), both as they lie in memory.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "dispatch/dispatch.h"
 #include "ops/conv2d.h"
@@ -135,21 +134,24 @@ class DirectConv2dWeightGrad final : public Op {
     const std::int64_t top = band.rows.begin * c.stride_y - c.top;
     const std::int64_t rows =
         (band.rows.size() - 1) * c.stride_y + (c.kernel_y - 1) * c.dilation_y + 1;
-    for (std::int64_t i = 0; i < band.images.size(); ++i)
-      for (std::int64_t r = 0; r < rows; ++r) {
-        const std::int64_t y = top + r;
-        if (y < 0 || y >= c.height) continue;  // never read
-        float* to = buffer + i * image + r * wide;
-        const float* from = data + i * c.image_size() + y * row;
-        std::fill(to, to + left_ * depth_, 0.0f);
-        to += left_ * depth_;
-        if (depth_ == c.channels)
-          std::copy_n(from, row, to);
-        else
-          for (std::int64_t x = 0; x < c.width; ++x)
-            std::copy_n(from + x * c.channels, depth_, to + x * depth_);
-        std::fill(to + c.width * depth_, to + (x_width_ - left_) * depth_, 0.0f);
+    const std::int64_t first = std::max<std::int64_t>(0, top);  // rows outside are never read
+    const std::int64_t last = std::min(c.height, top + rows);
+    const std::int64_t after = (x_width_ - left_ - c.width) * depth_;
+    for (std::int64_t i = 0; i < band.images.size(); ++i, data += c.image_size()) {
+      float* to = buffer + i * image + (first - top) * wide;
+      if (depth_ == c.channels) {
+        kernels().gemm.pad(to, data + first * row, row, last - first, left_ * depth_, row, after);
+        continue;
       }
+      for (std::int64_t y = first; y < last; ++y) {
+        std::fill_n(to, left_ * depth_, 0.0f);
+        to += left_ * depth_;
+        for (std::int64_t x = 0; x < c.width; ++x, to += depth_)
+          std::copy_n(data + y * row + x * c.channels, depth_, to);
+        std::fill_n(to, after, 0.0f);
+        to += after;
+      }
+    }
     return {buffer + left_ * depth_ - top * wide, image, wide, depth_};
   }
 
