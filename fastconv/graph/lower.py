@@ -40,7 +40,11 @@ class LoweredStep:
 
 class Lowered:
     """A program made ready to run: ``plan`` takes the program's inputs and gives its outputs, and
-    writes its updates into the variables' own arrays."""
+    writes its updates into the variables' own arrays.
+
+    A ``frozen`` one keeps what follows from the variables alone (weights in the kernels' own form,
+    folded batch norm) until one of them changes.
+    """
 
     def __init__(
         self,
@@ -49,31 +53,54 @@ class Lowered:
         inputs: list[int],
         outputs: list[int],
         max_batch: int,
+        *,
+        frozen: bool,
+        updates: bool,
     ) -> None:
         self.tensors = tensors
         self.steps = steps
         self.inputs = inputs
         self.outputs = outputs
         self.max_batch = max_batch
+        self.frozen = frozen
+        self.updates = updates  # whether running it changes variables
         self.plan: Any = _core.Plan(
             tensors,
             [(s.name, s.inputs, s.outputs, s.attrs, s.label) for s in steps],
             inputs,
             outputs,
             max_batch,
+            frozen,
         )
 
     def run(
         self, inputs: Sequence[Array], batch: int, *, seed: int = 0, step: int = 0
     ) -> list[Array]:
         """The outputs for ``batch`` rows of every batched input."""
-        results: list[Array] = self.plan.run(list(inputs), batch, seed=seed, step=step)
+        version = self._version()
+        try:
+            results: list[Array] = self.plan.run(
+                list(inputs), batch, seed=seed, step=step, version=version
+            )
+        finally:
+            self._note_changes()
         return results
 
     def run_epoch(self, *args: Any, **options: Any) -> int:
         """Batch after batch without Python: see ``_core.Plan.run_epoch``. Gives the steps done."""
-        done: int = self.plan.run_epoch(*args, **options)
+        version = self._version()
+        try:
+            done: int = self.plan.run_epoch(*args, **options, version=version)
+        finally:
+            self._note_changes()
         return done
+
+    def _version(self) -> int:
+        return Variable.changes + 1 if self.frozen else 0
+
+    def _note_changes(self) -> None:
+        if self.updates:
+            Variable.changes += 1
 
     def describe(self) -> list[dict[str, Any]]:
         """A row for each step: ``step label op algorithm shape flops bytes live_bytes``, for the
@@ -102,8 +129,11 @@ def _runs(parts: Sequence[str]) -> list[str]:
     return [name if n == 1 else f"{name} x{n}" for name, n in counts.items()]
 
 
-def lower(program: Program, max_batch: int) -> Lowered:
+def lower(program: Program, max_batch: int, *, frozen: bool = False) -> Lowered:
     """Simplify, fuse and lay out a program for batches of up to ``max_batch`` rows.
+
+    With ``frozen``, what depends on variables and constants alone is computed only when a variable
+    may have changed: right for programs that are run many times with the same weights.
 
     Raises:
         ValueError: the program reads a tensor that it neither takes nor makes, or the core refuses
@@ -131,7 +161,15 @@ def lower(program: Program, max_batch: int) -> Lowered:
         if step.name != "reshape"
     ]
     outputs = [numbering.of(v) for v in flow.outputs]
-    return Lowered(numbering.tensors, steps, inputs, outputs, max_batch)
+    return Lowered(
+        numbering.tensors,
+        steps,
+        inputs,
+        outputs,
+        max_batch,
+        frozen=frozen,
+        updates=bool(program.updates),
+    )
 
 
 def _plain(value: Any) -> Any:

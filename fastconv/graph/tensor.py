@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -168,6 +168,8 @@ class Variable(Operators):
     update of the program, made at the end of each step.
     """
 
+    changes: ClassVar[int] = 0  # how often a variable, whichever, may have got a new value
+
     def __init__(
         self,
         value: Any,
@@ -206,7 +208,8 @@ class Variable(Operators):
 
     @property
     def data(self) -> Array:
-        """The array itself, not a copy."""
+        """The array itself, not a copy: whoever asks for it may change it."""
+        Variable.changes += 1
         return self._data
 
     @property
@@ -228,7 +231,7 @@ class Variable(Operators):
             raise ValueError(
                 f"variable {self.path!r} has shape {self.shape}, cannot assign {array.shape}"
             )
-        self._data[...] = array
+        self.data[...] = array
         return self
 
     def assign_add(self, value: Any) -> Any:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from fastconv.graph.primitive import current_trace
-from fastconv.graph.tensor import Tensor
+from fastconv.graph.tensor import Array, Tensor
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -52,6 +54,7 @@ class Model(Trainer, Layer):
     ) -> None:
         self.__dict__["_graph"] = None
         self.__dict__["_added_losses"] = []
+        self.__dict__["_inferred"] = {}
         functional = inputs is not _UNSET and outputs is not _UNSET
         if not functional and (inputs is not _UNSET or outputs is not _UNSET):
             raise TypeError("a functional model needs inputs and outputs: Model(inputs, outputs)")
@@ -68,6 +71,7 @@ class Model(Trainer, Layer):
     def _set_graph(self, inputs: Any, outputs: Any) -> None:
         self.__dict__["_graph"] = Graph(inputs, outputs)
         self.__dict__["_losses_graph"] = None
+        self.__dict__["_plans"] = None
         self.built = True
         self._build_shape = map_structure(lambda t: t.shape, inputs)
 
@@ -198,6 +202,32 @@ class Model(Trainer, Layer):
     def _scope(self, trace: Any) -> Any:
         """The outermost model is not named in its programs."""
         return super()._scope(trace if trace is not None and trace.scope else None)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        x = args[0] if len(args) == 1 and not kwargs else None
+        if (
+            isinstance(x, np.ndarray)
+            and current_trace() is None
+            and self._graph is not None
+            and type(self).call is Model.call
+            and self._runs_as_plan(x)
+        ):
+            return self._infer(x)
+        return super().__call__(*args, **kwargs)
+
+    def _runs_as_plan(self, x: Array) -> bool:
+        """Whether the plan of `predict` does all that a call on this array does."""
+        inputs = self._graph.inputs if self._graph is not None else None
+        return (
+            isinstance(inputs, Tensor)
+            and x.shape[1:] == inputs.shape[1:]
+            and inputs.batched
+            and len(x) > 0
+            and x.dtype.kind in "fiub"
+            and (self._compiled is None or self._compiled.backend == "native")
+            and not self._added_losses
+            and all(layer.activity_regularizer is None for layer in self._flatten_layers())
+        )
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is None:

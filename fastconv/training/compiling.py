@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from fastconv.graph.tensor import Variable
-from fastconv.training.data import Rows
-from fastconv.training.feed import ArrayFeed, Feed, make_feed
+from fastconv.graph.tensor import Array, Variable
+from fastconv.training.data import Group, Rows
+from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
 from fastconv.training.labels import check_labels
 from fastconv.training.objective import Compiled
 from fastconv.training.programs import (
@@ -35,6 +35,7 @@ class Compiling:
     _plans: Plans | None = None
     _plan_weights: tuple[int, ...] = ()
     _trained: tuple[int, ...] | None = None  # what was trainable when compile was called
+    _inferred: dict[Any, tuple[Any, Any]]  # plans and signature of the inputs seen by _infer
     _counter: Any = None  # holds the variable in which train programs note their step
     _compile_config: dict[str, Any] | None = None
 
@@ -219,6 +220,18 @@ class Compiling:
             plans = self._plans
             assert plans is not None
         return plans.plan(mode, signature, batch)
+
+    def _infer(self, x: Array) -> Any:
+        """The outputs for one array of inputs, by the same plan as `predict`'s."""
+        key = x.shape[1:], x.dtype
+        plans, signature = self._inferred.get(key, (None, None))
+        if plans is None or plans is not self._plans:
+            signature = Signature(x=tuple(input_specs(self, Group([x]))))
+            self._step("predict", signature)
+            self._inferred[key] = self._plans, signature
+        plan = self._plan("predict", signature, 1 << (len(x) - 1).bit_length())
+        step = self._known_step("predict", signature)
+        return step.pack(plan.run([x], len(x), seed=step.seed()))
 
     def _known_step(self, mode: str, signature: Signature) -> Step:
         assert self._plans is not None

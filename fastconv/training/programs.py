@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv import ops
+from fastconv import ops, random
 from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
@@ -50,6 +50,11 @@ class Step:
     rows: int  # how many of its inputs take rows
     pack: Any  # arranges its outputs as the model does
     output_shapes: list[tuple[int | None, ...]]
+
+    def seed(self) -> int:
+        """For one run on its own: programs that draw numbers draw others each time."""
+        drawn = any(node.op.stateful for node in self.program.nodes)
+        return random.next_seed() if drawn else 0
 
 
 def flatten_outputs(outputs: Any, names: Sequence[str] | None) -> tuple[list[Tensor], list[str]]:
@@ -254,7 +259,7 @@ class Plans:
         key = (mode, signature)
         plan = self._plans.get(key)
         if plan is None or plan.max_batch < batch:
-            plan = make_plan(self._steps[key].program, batch, self.backend)
+            plan = make_plan(self._steps[key].program, batch, self.backend, mode)
             self._plans[key] = plan
         return plan
 
@@ -263,14 +268,14 @@ class Plans:
         return next((p for (m, _), p in reversed(self._plans.items()) if m == mode), None)
 
 
-def make_plan(program: Program, batch: int, backend: str) -> Any:
+def make_plan(program: Program, batch: int, backend: str, mode: str) -> Any:
     if backend == "numpy":
         from fastconv.training.numpy_plan import NumpyPlan
 
         return NumpyPlan(program, batch)
     from fastconv.graph.lower import lower
 
-    return lower(program, batch)
+    return lower(program, batch, frozen=mode != "train")
 
 
 def step_counter() -> Variable:

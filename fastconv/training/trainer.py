@@ -291,7 +291,7 @@ class Trainer(Inspection):
             step = self._known_step("predict", piece.signature)
             outputs = [_rows_for(t, piece.count, self.name) for t in step.program.outputs]
             parts.append(outputs)
-            return plain_piece(plan, piece, outputs, 0, done, tick)
+            return plain_piece(plan, piece, outputs, step.seed(), done, tick)
 
         def latest() -> dict[str, Any]:
             return {"outputs": step.pack(parts[-1])} if step is not None and parts else {}
