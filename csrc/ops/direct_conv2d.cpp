@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kBandBytes = 256 << 10;    // of the source, to stay in the level-2 cache
 constexpr std::int64_t kWeightBytes = 512 << 10;  // larger weights: one panel for the whole batch
+constexpr std::int64_t kMaxPanel = 64;            // floats, on any ISA
 constexpr std::int64_t kClipDepth = 16;  // fewer channels: a padded copy is cheaper than clipping
 constexpr double kTaskFlops = 2e6;
 
@@ -41,9 +42,13 @@ class DirectConv2d final : public Op {
     epilogue_ = FusedEpilogue(spec, bias_ ? 3 : 2, result);
 
     panels_ = cut_panels(columns_, classes_[0].x.count);
+    for (const Panel& panel : panels_) {
+      panel_start_.push_back(panels_width_);
+      panels_width_ += panel.tiles->width;
+    }
     for (PackedClass& k : classes_) {
       k.weights = packed_size_;
-      packed_size_ += c.groups * panels_offset(k, panels_.size());
+      packed_size_ += c.groups * panel_rows(k) * panels_width_;
       units_ = std::max(units_, k.y.count);
       if (k.x.count == 0 || k.x.taps == 0 || k.y.taps == 0) continue;
       left_ = std::max(left_, -k.x.origin);
@@ -68,7 +73,7 @@ class DirectConv2d final : public Op {
   void run(const RunContext& ctx) const override {
     const std::int64_t images = conv_.images_in(ctx.batch);
     if (images == 0) return;
-    pack_weights(ctx);
+    const Weights weights = prepare_weights(ctx);
     const std::int64_t units = pool_ ? units_ / 2 : units_,
                        most = pool_ ? max_rows_ / 2 : max_rows_;
     const auto wanted = static_cast<std::int64_t>(
@@ -86,14 +91,21 @@ class DirectConv2d final : public Op {
           const Part rows = part(units, bands, band);
           auto* buffer = reinterpret_cast<float*>(workspace);
           if (pool_)
-            run_pooled(ctx, image, rows, buffer);
+            run_pooled(ctx, weights, image, rows, buffer);
           else
-            run_plain(ctx, image, rows, panels, buffer);
+            run_plain(ctx, weights, image, rows, panels, buffer);
         });
   }
 
   std::size_t scratch_bytes() const override {
+    const std::int64_t bias = conv_.groups * panels_width_ + kMaxPanel;  // packed in whole vectors
+    return packed_bytes() + static_cast<std::size_t>(bias) * sizeof(float);
+  }
+  std::size_t packed_bytes() const override {
     return static_cast<std::size_t>(packed_size_) * sizeof(float);
+  }
+  void pack(const RunContext& ctx, std::byte* packed) const override {
+    pack_weights(ctx, reinterpret_cast<float*>(packed));
   }
   std::size_t thread_scratch_bytes() const override {
     const std::int64_t rows = pool_ ? 2 * result_.width * result_.channels : 0;
@@ -115,6 +127,10 @@ class DirectConv2d final : public Op {
     const float* data;
     std::int64_t row, pixel;
   };
+  // In panels, the bias (null: none) padded like them.
+  struct Weights {
+    const float *packed, *bias;
+  };
   // Where results go: element (y, x, 0) of the image is at data + y * row + x * channels.
   struct Target {
     float* data;
@@ -122,12 +138,10 @@ class DirectConv2d final : public Op {
     std::int64_t row;
   };
 
-  std::int64_t panel_rows(const PixelClass& k) const { return 1 + k.y.taps * k.x.taps * depth_; }
-  // Offset of panel i in the packed weights of a class and group. Its first row is the bias.
+  std::int64_t panel_rows(const PixelClass& k) const { return k.y.taps * k.x.taps * depth_; }
+  // Offset of panel i in the packed weights of a class and group.
   std::int64_t panels_offset(const PixelClass& k, std::size_t i) const {
-    std::int64_t width = 0;
-    for (std::size_t p = 0; p < i; ++p) width += panels_[p].tiles->width;
-    return panel_rows(k) * width;
+    return panel_rows(k) * panel_start_[i];
   }
   std::int64_t source_stride() const { return classes_[0].y.stride; }
   std::int64_t copied_width() const { return source_.width + left_ + right_; }
@@ -167,10 +181,20 @@ class DirectConv2d final : public Op {
     return true;
   }
 
-  void pack_weights(const RunContext& ctx) const {
-    auto* packed = reinterpret_cast<float*>(ctx.scratch);
+  // Packs the weights unless the plan keeps them packed.
+  Weights prepare_weights(const RunContext& ctx) const {
+    auto* bias = reinterpret_cast<float*>(ctx.scratch + packed_bytes());
+    if (bias_)
+      for (std::int64_t group = 0; group < conv_.groups; ++group)
+        kernels().gemm.pack(bias + group * panels_width_, static_cast<int>(panels_width_),
+                            ctx.input(2) + group * columns_, 0, 1, columns_);
+    if (ctx.packed == nullptr) pack_weights(ctx, reinterpret_cast<float*>(ctx.scratch));
+    return {reinterpret_cast<const float*>(ctx.packed == nullptr ? ctx.scratch : ctx.packed),
+            bias_ ? bias : nullptr};
+  }
+
+  void pack_weights(const RunContext& ctx, float* packed) const {
     const float* w = ctx.input(1);
-    const float* bias = bias_ ? ctx.input(2) : nullptr;
     const auto classes = static_cast<std::int64_t>(classes_.size());
     const auto panels = static_cast<std::int64_t>(panels_.size());
     const std::int64_t tap_size = conv_.group_channels() * conv_.out_channels;
@@ -187,14 +211,9 @@ class DirectConv2d final : public Op {
           const Panel& panel = panels_[i];
           const int width = panel.tiles->width;
           float* to =
-              packed + k.weights + group * panels_offset(k, panels_.size()) + panels_offset(k, i);
-          if (jy == 0) {
-            std::fill(to, to + width, 0.0f);
-            if (bias != nullptr)
-              std::copy_n(bias + group * columns_ + panel.column, panel.columns, to);
-          }
+              packed + k.weights + group * panel_rows(k) * panels_width_ + panels_offset(k, i);
           if (jy >= k.y.taps) return;
-          to += (1 + jy * k.x.taps * depth_) * width;
+          to += jy * k.x.taps * depth_ * width;
           const std::int64_t ky = k.y.weight_first + jy * k.y.weight_step;
           for (std::int64_t jx = 0; jx < k.x.taps; ++jx, to += depth_ * width) {
             const std::int64_t kx = k.x.weight_first + jx * k.x.weight_step;
@@ -237,14 +256,13 @@ class DirectConv2d final : public Op {
   }
 
   // Class rows `rows` of one group and some panels.
-  void compute(const RunContext& ctx, const Source& source, const Target& target,
-               std::int64_t group, Part rows, Part panels) const {
-    const auto* packed = reinterpret_cast<const float*>(ctx.scratch);
+  void compute(const Weights& w, const Source& source, const Target& target, std::int64_t group,
+               Part rows, Part panels) const {
     const std::int64_t channels = result_.channels;
     for (const PackedClass& k : classes_) {
       if (k.x.count == 0) continue;
       const bool contiguous = k.x.step == 1 && source.pixel == depth_;
-      const float* group_weights = packed + k.weights + group * panels_offset(k, panels_.size());
+      const float* group_weights = w.packed + k.weights + group * panel_rows(k) * panels_width_;
       for (std::int64_t p = panels.begin; p < panels.end; ++p) {
         const Panel& panel = panels_[static_cast<std::size_t>(p)];
         const TileSet& tiles = *panel.tiles;
@@ -258,7 +276,7 @@ class DirectConv2d final : public Op {
           TileCall call{};
           call.a = source.data + (top + low * k.y.step) * source.row + k.x.origin * source.pixel;
           call.a_stride = k.x.stride * source.pixel;
-          call.b = weights + (1 + low * k.x.taps * depth_) * tiles.width;
+          call.b = weights + low * k.x.taps * depth_ * tiles.width;
           call.b_stride = tiles.width;
           call.outer = high - low;
           call.a_outer = k.y.step * source.row;
@@ -267,7 +285,8 @@ class DirectConv2d final : public Op {
           call.a_inner = k.x.step * source.pixel;
           call.b_inner = depth_ * tiles.width;
           call.depth = contiguous ? k.x.taps * depth_ : depth_;
-          call.base = weights;
+          if (w.bias != nullptr)
+            call.base = w.bias + group * panels_width_ + panel_start_[static_cast<std::size_t>(p)];
           const std::int64_t at = (k.y.out_first + t * k.y.out_step) * target.row +
                                   k.x.out_first * channels + group * columns_ + panel.column;
           call.c = target.data + at;
@@ -308,14 +327,14 @@ class DirectConv2d final : public Op {
     }
   }
 
-  void run_plain(const RunContext& ctx, std::int64_t image, Part rows, Part panels,
-                 float* buffer) const {
+  void run_plain(const RunContext& ctx, const Weights& weights, std::int64_t image, Part rows,
+                 Part panels, float* buffer) const {
     const float* mask = epilogue_.mask_of(ctx);
     const std::int64_t offset = image * result_.size();
     const Target target{ctx.output(0) + offset, mask == nullptr ? nullptr : mask + offset,
                         result_.width * result_.channels};
     for (std::int64_t group = 0; group < conv_.groups; ++group)
-      compute(ctx, prepare(ctx, image, group, rows, buffer), target, group, rows, panels);
+      compute(weights, prepare(ctx, image, group, rows, buffer), target, group, rows, panels);
     const std::int64_t step = classes_[0].y.out_step;
     const std::int64_t first = rows.begin * step, last = std::min(rows.end * step, result_.height);
     const Panel &left = panels_[static_cast<std::size_t>(panels.begin)],
@@ -329,7 +348,8 @@ class DirectConv2d final : public Op {
   }
 
   // Rows of the pooled result; the convolution's own result never leaves a buffer of two rows.
-  void run_pooled(const RunContext& ctx, std::int64_t image, Part rows, float* buffer) const {
+  void run_pooled(const RunContext& ctx, const Weights& weights, std::int64_t image, Part rows,
+                  float* buffer) const {
     const std::int64_t row = result_.width * result_.channels;
     float* two_rows = buffer + copied_size();
     const Target target{two_rows, nullptr, row};
@@ -353,7 +373,7 @@ class DirectConv2d final : public Op {
         const Source source = prepare(ctx, image, group, pair, buffer);
         Target shifted = target;
         shifted.data -= 2 * y * row;
-        compute(ctx, source, shifted, group, pair, panels);
+        compute(weights, source, shifted, group, pair, panels);
       }
       if (!epilogue_.tape.empty())
         epilogue_.tape.run(ctx, two_rows, (image * result_.height + 2 * y) * row, 2 * row);
@@ -370,6 +390,8 @@ class DirectConv2d final : public Op {
   FusedEpilogue epilogue_;
   std::vector<PackedClass> classes_;
   std::vector<Panel> panels_;
+  std::vector<std::int64_t> panel_start_;  // where each starts, all side by side
+  std::int64_t panels_width_ = 0;
   std::int64_t packed_size_ = 0;
   std::int64_t units_ = 0, max_rows_ = 0;  // class rows: of the whole result, most in a band
   std::int64_t left_ = 0, right_ = 0;      // padding of a copied source
