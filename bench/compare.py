@@ -73,9 +73,8 @@ class Worker:
         return result
 
     def close(self) -> None:
-        if self.process.poll() is None:
+        with self.process:  # its pipes are closed too
             self.process.kill()
-        self.process.wait()
 
     def _pause(self) -> None:
         if not self.error:
@@ -162,7 +161,6 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
     peers = []
     for peer in options.peers:
         missing = [m for m in PEERS[peer] if importlib.util.find_spec(m) is None]

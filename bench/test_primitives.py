@@ -1,6 +1,6 @@
 """Each primitive in C++ against the same in NumPy, on its largest case of the table.
 
-    pytest bench/test_primitives.py --benchmark-max-time=0.1 --benchmark-columns=median,ops
+pytest bench/test_primitives.py --benchmark-max-time=0.1 --benchmark-columns=median,ops
 """
 
 from __future__ import annotations

@@ -89,6 +89,7 @@ def measured_rate(train: Train, net: Net) -> float:
 
 def main() -> None:
     peer, name, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     replies = private_stdout()
     net = NETS[name]
     try:

@@ -1,0 +1,95 @@
+"""The benchmark trains the nets that it says, and writes what it measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fastconv
+
+BENCH = Path(__file__).resolve().parents[1] / "bench"
+PARAMETERS = {
+    "cifar_lab": 1_250_858,
+    "mnist_cnn": 600_810,
+    "mnist_mlp": 669_706,
+    "lenet5": 61_706,
+    "resnet20": 272_474,
+    "vgg": 2_198_602,
+    "pima_mlp": 277,
+}  # trainable
+
+
+@pytest.fixture(autouse=True)
+def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(BENCH))
+    monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
+    yield
+    for name in ("nets", "torch_nets", "report", "compare"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_nets_have_their_parameters(name: str) -> None:
+    net = import_module("nets").NETS[name]
+    model = net.compiled(fastconv)
+    assert sum(v.size for v in model.trainable_weights) == PARAMETERS[name]
+    assert model.input_shape[1:] == net.shape
+    assert net.rows % net.batch == 0
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_torch_trains_the_same_nets(name: str) -> None:
+    pytest.importorskip("torch")
+    model = import_module("torch_nets").BUILD[name]()
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
+
+
+def results() -> dict[str, Any]:
+    def figure(rate: float) -> dict[str, Any]:
+        return {"examples_per_second": rate, "steps_per_second": rate / 32}
+
+    return {
+        "machine": {"cpu": "a CPU"},
+        "threads": 2,
+        "rounds": 3,
+        "nets": {
+            "lenet5": {"fastconv": figure(3000), "torch": figure(1500), "numpy": figure(10)},
+            "pima_mlp": {"fastconv": figure(32000), "torch": {"error": "broken"}},
+        },
+    }
+
+
+def test_the_table_tells_rates_and_ratios() -> None:
+    lines = import_module("report").table(results()).splitlines()
+    assert "2 threads of a CPU" in lines[0]
+    assert lines[2] == "| net | fastconv | PyTorch | NumPy reference |"
+    assert lines[4] == "| lenet5 | 3,000 | 1,500 (2.00x) | 10.0 (300x) |"
+    assert lines[5] == "| pima_mlp | 1,000 | - | - |"
+
+
+def test_a_short_comparison_writes_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--nets", "pima_mlp", "--peers", "fastconv", "numpy", "--threads", "1"]
+    short = ["--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
+    assert import_module("compare").main([*arguments, *short]) == 0
+    measured = json.loads((tmp_path / "results.json").read_text())["nets"]["pima_mlp"]
+    for peer in ("fastconv", "numpy"):
+        assert len(measured[peer]["rounds"]) == 2
+        assert measured[peer]["examples_per_second"] > 0
+        assert measured[peer]["version"] == fastconv.__version__
+    assert (tmp_path / "results.md").read_text() in capsys.readouterr().out + "\n"
+
+
+def test_arguments_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    compare = import_module("compare")
+    for arguments in (["--threads", "0"], ["--rounds", "0"], ["--nets", "alexnet"]):
+        with pytest.raises(SystemExit):
+            compare.main(arguments)
+    assert "invalid choice: 'alexnet'" in capsys.readouterr().err
