@@ -210,6 +210,21 @@ FC_INLINE void store_pooled(const WinogradShape& s, vf (*y)[M], vf bias, vf floo
   });
 }
 
+// One whole tile of one whole block of channels.
+template <bool kOther, bool kMask, int M>
+FC_INLINE void store_whole(vf (*y)[M], vf bias, vf floor, float* out, const float* other,
+                           const float* mask, index_t row_stride, index_t column_stride) {
+  each<M>([&](auto i) FC_LAMBDA {
+    each<M>([&](auto j) FC_LAMBDA {
+      const index_t at = i * row_stride + j * column_stride;
+      vf value = max_keep_nan(y[i][j] + bias, floor);
+      if constexpr (kOther) value += load(other + at);
+      if constexpr (kMask) value = load(mask + at) > 0 ? value : vf{};
+      store(out + at, value);
+    });
+  });
+}
+
 template <int M>
 FC_INLINE void store_tile(const WinogradShape& s, vf (*y)[M], vf bias, vf floor, index_t image,
                           index_t ty, index_t tx, index_t k, index_t lanes,
@@ -217,24 +232,31 @@ FC_INLINE void store_tile(const WinogradShape& s, vf (*y)[M], vf bias, vf floor,
   const index_t rows = s.out_height - ty * M, columns = s.out_width - tx * M;
   const index_t o = ((image * s.out_height + ty * M) * s.out_width + tx * M) * s.out_channels + k;
   const index_t row_stride = s.out_width * s.out_channels;
-  const bool whole = rows >= M && columns >= M;
   float* out = to.y + o;
-  if (to.mask == nullptr && whole && lanes == L) {
-    each<M>([&](auto i) FC_LAMBDA {
-      each<M>([&](auto j) FC_LAMBDA {
-        store(out + i * row_stride + j * s.out_channels, max_keep_nan(y[i][j] + bias, floor));
-      });
-    });
+  const float* other = to.other == nullptr ? nullptr : to.other + o;
+  const float* mask = to.mask == nullptr ? nullptr : to.mask + o;
+  if (rows >= M && columns >= M && lanes == L) {
+    const auto whole = [&](auto with_other, auto with_mask) FC_LAMBDA {
+      store_whole<with_other, with_mask>(y, bias, floor, out, other, mask, row_stride,
+                                         s.out_channels);
+    };
+    constexpr std::true_type yes;
+    constexpr std::false_type no;
+    if (other == nullptr)
+      mask == nullptr ? whole(no, no) : whole(no, yes);
+    else
+      mask == nullptr ? whole(yes, no) : whole(yes, yes);
     return;
   }
-  const float* mask = to.mask == nullptr ? nullptr : to.mask + o;
   each<M>([&](auto i) FC_LAMBDA {
     each<M>([&](auto j) FC_LAMBDA {
-      if (whole || (i < rows && j < columns)) {
+      if (i < rows && j < columns) {
         const index_t at = i * row_stride + j * s.out_channels;
+        const auto pixel = [&](const float* p)
+                               FC_LAMBDA { return lanes == L ? load(p) : load_first(p, lanes); };
         vf value = max_keep_nan(y[i][j] + bias, floor);
-        if (mask != nullptr)
-          value = (lanes == L ? load(mask + at) : load_first(mask + at, lanes)) > 0 ? value : vf{};
+        if (other != nullptr) value += pixel(other + at);
+        if (mask != nullptr) value = pixel(mask + at) > 0 ? value : vf{};
         store_lanes(out + at, value, lanes);
       }
     });

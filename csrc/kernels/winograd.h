@@ -31,8 +31,24 @@ struct WinogradStore {
   float* y;
   const float* bias;    // null: none
   float floor;          // results below it become it
+  const float* other;   // null, or like y: added
   const float* mask;    // null, or like y: 0 where it is not positive
   std::uint8_t* index;  // null, or y is the 2x2 maximum and this its position in the window
+};
+
+// What a block's transforms will read and write soon. The products fetch it into the second-level
+// cache meanwhile: rows of tiles are too far apart for the processor to foresee.
+struct WinogradAhead {
+  static constexpr int kRanges = 4;
+  struct {
+    const void* start;
+    std::ptrdiff_t bytes;
+  } range[kRanges];
+  int count = 0;
+
+  void add(const void* start, std::ptrdiff_t bytes) {
+    if (count < kRanges && bytes > 0) range[count++] = {start, bytes};
+  }
 };
 
 struct WinogradSet {
@@ -69,11 +85,13 @@ struct WinogradKernels {
   // M = V U at positions [first, last), for `count` tiles.
   void (*multiply)(const WinogradTiles& v, const float* u, std::ptrdiff_t u_plane,
                    const WinogradTiles& m, std::ptrdiff_t first, std::ptrdiff_t last,
-                   std::ptrdiff_t count, std::ptrdiff_t channels, std::ptrdiff_t out_channels);
+                   std::ptrdiff_t count, std::ptrdiff_t channels, std::ptrdiff_t out_channels,
+                   const WinogradAhead& ahead);
   // dU (+)= V' Z at positions [first, last); rows of dU up to the whole block.
   void (*accumulate)(const WinogradTiles& v, const WinogradTiles& z, std::ptrdiff_t first,
                      std::ptrdiff_t last, std::ptrdiff_t count, std::ptrdiff_t channels,
-                     std::ptrdiff_t out_channels, float* du, std::ptrdiff_t du_plane, bool add);
+                     std::ptrdiff_t out_channels, float* du, std::ptrdiff_t du_plane, bool add,
+                     const WinogradAhead& ahead);
 };
 
 }  // namespace fastconv

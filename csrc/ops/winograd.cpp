@@ -47,10 +47,32 @@ struct Layout {
     out_blocks = ceil_div(s.out_channels, width) * width;
     block_rows = std::max<std::int64_t>(1, (tiles + shape.tiles_x / 2) / shape.tiles_x);
   }
+  // Pixels of images of this size before the first one of a tile row.
+  std::int64_t pixels_above(std::int64_t row, std::int64_t height, std::int64_t width,
+                            std::int64_t tile) const {
+    return (row / shape.tiles_y * height + std::min(row % shape.tiles_y * tile, height)) * width;
+  }
+  // The pixels of x, or of the gradient dy, that tile rows [first, end) read.
+  void add_input(WinogradAhead& ahead, const float* x, std::int64_t first, std::int64_t end) const {
+    add(ahead, x, first, end, shape.height, shape.width, shape.channels);
+  }
+  void add_gradient(WinogradAhead& ahead, const float* dy, std::int64_t first,
+                    std::int64_t end) const {
+    add(ahead, dy, first, end, shape.out_height, shape.out_width, shape.out_channels);
+  }
   std::int64_t block_tiles() const { return block_rows * shape.tiles_x; }
   std::int64_t tile_rows(std::int64_t images) const { return images * shape.tiles_y; }
   std::int64_t in_plane(std::int64_t tiles) const { return tiles * in_blocks + kGap; }
   std::int64_t out_plane(std::int64_t tiles) const { return tiles * out_blocks + kGap; }
+
+ private:
+  void add(WinogradAhead& ahead, const float* image, std::int64_t first, std::int64_t end,
+           std::int64_t height, std::int64_t width, std::int64_t channels) const {
+    const std::int64_t from = pixels_above(first, height, width, set->outputs);
+    const std::int64_t to = pixels_above(end, height, width, set->outputs);
+    ahead.add(image + from * channels,
+              (to - from) * channels * static_cast<std::int64_t>(sizeof(float)));
+  }
 };
 
 WinogradShape forward_shape(const Convolution& c) {
@@ -75,7 +97,20 @@ class WinogradConvolution final : public Op {
     pool_ = spec.attrs.has("pool");
     TensorDesc result = spec.outputs[0];
     if (pool_) result.shape = {c.images, c.out_height, c.out_width, c.out_channels};
-    epilogue_ = FusedEpilogue(spec, bias_ ? 3 : 2, result);
+    const int own = bias_ ? 3 : 2;
+    epilogue_ = FusedEpilogue(spec, own, result);
+    // Where two gradients meet behind a ReLU.
+    const auto like_result = [&](int i) {
+      const TensorDesc& extra = spec.inputs[static_cast<std::size_t>(i)];
+      return extra.dtype == DType::f32 && extra.shape == result.shape &&
+             extra.batched == result.batched;
+    };
+    if (spec.attrs.text("epilogue", "") == "add %0 %1; relu_grad %3 %2" && like_result(own) &&
+        like_result(own + 1)) {
+      other_ = own;
+      epilogue_.mask = own + 1;
+      epilogue_.tape = Epilogue();
+    }
     u_plane_ = layout_.shape.channels * layout_.out_blocks + kGap;
   }
 
@@ -108,6 +143,7 @@ class WinogradConvolution final : public Op {
     store.bias = bias_ ? ctx.input(2) : nullptr;
     store.floor = epilogue_.relu ? 0.0f : -std::numeric_limits<float>::infinity();
     store.mask = epilogue_.mask_of(ctx);
+    store.other = other_ < 0 ? nullptr : ctx.input(static_cast<std::size_t>(other_));
     store.index = pool_ ? ctx.output<std::uint8_t>(1) : nullptr;
     const float* x = ctx.input(0);
     const std::int64_t tile_rows = layout_.tile_rows(images);
@@ -123,7 +159,7 @@ class WinogradConvolution final : public Op {
           const WinogradTiles m{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
           set.input(s, x, first, count, v);
           k.multiply(v, u, u_plane_, m, 0, set.positions, count * s.tiles_x, s.channels,
-                     s.out_channels);
+                     s.out_channels, ahead_of(store, x, first, count, tile_rows));
           set.output(s, m, first, count, store);
           if (!epilogue_.tape.empty()) finish(ctx, store.y, first, count);
         });
@@ -140,6 +176,27 @@ class WinogradConvolution final : public Op {
   }
 
  private:
+  // What the block of these tile rows writes and reads besides, and what the next one reads.
+  WinogradAhead ahead_of(const WinogradStore& store, const float* x, std::int64_t first,
+                         std::int64_t count, std::int64_t tile_rows) const {
+    const WinogradShape& s = layout_.shape;
+    const std::int64_t end = first + count, next = std::min(end + count, tile_rows);
+    const int window = pool_ ? 2 : 1;
+    const auto result = [&](std::int64_t row) {
+      return layout_.pixels_above(row, s.out_height / window, s.out_width / window,
+                                  layout_.set->outputs / window) *
+             s.out_channels;
+    };
+    const std::int64_t at = result(first);
+    const auto bytes = (result(end) - at) * static_cast<std::int64_t>(sizeof(float));
+    WinogradAhead ahead;
+    layout_.add_input(ahead, x, end, next);
+    ahead.add(store.y + at, bytes);
+    if (store.mask != nullptr) ahead.add(store.mask + at, bytes);
+    if (store.other != nullptr) ahead.add(store.other + at, bytes);
+    return ahead;
+  }
+
   // The rest of the epilogue on the pixel rows of these tile rows.
   void finish(const RunContext& ctx, float* y, std::int64_t first, std::int64_t count) const {
     const WinogradShape& s = layout_.shape;
@@ -153,6 +210,7 @@ class WinogradConvolution final : public Op {
 
   Convolution c_;
   bool input_grad_, bias_ = false, pool_ = false;
+  int other_ = -1;  // the input that is added to the result
   Layout layout_;
   FusedEpilogue epilogue_;
   std::int64_t u_plane_ = 0;
@@ -244,8 +302,12 @@ class WinogradWeightGradient final : public Op {
             const std::int64_t count = std::min(layout_.block_rows, tile_rows - first);
             set.input(s, ctx.input(0), first, count, v);
             set.gradient(s, ctx.input(1), first, count, z, bias);
+            const std::int64_t next = first + count, end_row = std::min(next + count, tile_rows);
+            WinogradAhead ahead;
+            layout_.add_input(ahead, ctx.input(0), next, end_row);
+            layout_.add_gradient(ahead, ctx.input(1), next, end_row);
             k.accumulate(v, z, 0, set.positions, count * s.tiles_x, s.channels, s.out_channels,
-                         part, du_plane_, block > begin);
+                         part, du_plane_, block > begin, ahead);
           }
         });
     return chunks;
@@ -278,7 +340,7 @@ class WinogradWeightGradient final : public Op {
       });
       ctx.threads.parallel_for(set.positions, share, [&](std::int64_t p, std::byte*) {
         k.accumulate(v, z, p, p + 1, count * s.tiles_x, s.channels, s.out_channels, du, du_plane_,
-                     first > 0);
+                     first > 0, ahead_of_group(ctx, p, first + count, tile_rows));
       });
       if (bias_)
         for (std::int64_t row = 0; row < count; ++row)
@@ -286,6 +348,18 @@ class WinogradWeightGradient final : public Op {
             bias[i] += row_bias[row * layout_.out_blocks + i];
     }
     return 1;
+  }
+
+  // A position's share of what the next group reads.
+  WinogradAhead ahead_of_group(const RunContext& ctx, std::int64_t position, std::int64_t first,
+                               std::int64_t tile_rows) const {
+    const std::int64_t rows = std::min(group_rows_, tile_rows - first);
+    const std::int64_t from = first + rows * position / layout_.set->positions;
+    const std::int64_t to = first + rows * (position + 1) / layout_.set->positions;
+    WinogradAhead ahead;
+    layout_.add_input(ahead, ctx.input(0), from, to);
+    layout_.add_gradient(ahead, ctx.input(1), from, to);
+    return ahead;
   }
 
   void add_bias(const RunContext& ctx, float* du, std::int64_t parts) const {
