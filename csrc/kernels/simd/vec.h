@@ -1,5 +1,5 @@
-// The one vector type of the kernels, written with the compiler's vector extensions. Its width comes
-// from the ISA that the file is compiled for. Include only from kernels/*.cpp.
+// The one vector type of the kernels, written with the compiler's vector extensions. Its width
+// comes from the ISA that the file is compiled for. Include only from kernels/*.cpp.
 #pragma once
 
 #include <cstddef>
