@@ -76,21 +76,17 @@ def _factor(name: str, value: float | None) -> float:
     return float(value)
 
 
-def l1_l2(l1: float = 0.01, l2: float = 0.01) -> L1L2:
-    """:class:`L1L2` with both factors .01 unless given."""
-    return L1L2(l1, l2)
-
-
 l1 = L1
 l2 = L2
+l1_l2 = L1L2
 _BY_NAME: dict[str, Any] = {
     "l1": L1,
     "L1": L1,
     "l2": L2,
     "L2": L2,
     "L1L2": L1L2,
-    "l1_l2": l1_l2,
-    "l1l2": l1_l2,
+    "l1_l2": L1L2(0.01, 0.01),
+    "l1l2": L1L2(0.01, 0.01),
 }
 
 
@@ -119,7 +115,7 @@ def get(identifier: Any) -> Any:
         found = get_registered_object(identifier, None, _BY_NAME)
         if found is None:
             raise ValueError(f"unknown regularizer {identifier!r}; known: l1, l2, l1_l2")
-        identifier = found() if isinstance(found, type) or found is l1_l2 else found
+        identifier = found() if isinstance(found, type) else found
     elif isinstance(identifier, dict):
         identifier = deserialize(identifier)
     elif isinstance(identifier, type):

@@ -111,7 +111,7 @@ def conv_net():
 
 
 def test_conv_net_has_the_same_bits_on_any_number_of_threads():
-    images = RNG.integers(0, 256, (200, 10, 10, 3), dtype=np.uint8)
+    images = RNG.integers(0, 256, (198, 10, 10, 3), dtype=np.uint8)
     labels = images.mean(axis=(1, 2)).argmax(axis=1)
     before = config.num_threads()
     digests = set()
@@ -119,7 +119,8 @@ def test_conv_net_has_the_same_bits_on_any_number_of_threads():
         for threads in (1, 2, 3, 8):
             config.set_num_threads(threads)
             model = conv_net()
-            model.fit(images, labels, batch_size=24, epochs=4, verbose=0)
+            model.fit(images, labels, batch_size=10, epochs=10, verbose=0)
+            assert int(model.optimizer.iterations) == 200
             weights = b"".join(w.tobytes() for w in model.get_weights())
             digests.add(hashlib.sha256(weights).hexdigest())
     finally:
@@ -326,6 +327,29 @@ def test_shared_metric_names_are_kept_apart():
     model = compiled(metrics=[Precision(thresholds=0.3), Precision(thresholds=0.8), "accuracy"])
     history = model.fit(X, Y, verbose=0).history
     assert set(history) == {"accuracy", "loss", "precision", "precision_1"}
+    model = compiled(metrics=["accuracy"], weighted_metrics=["accuracy", "mae"])
+    history = model.fit(X, Y, verbose=0).history
+    assert list(history) == ["accuracy", "loss", "mae", "weighted_accuracy"]
+
+
+def test_limited_epochs_in_the_given_order_go_on_through_the_data():
+    whole, limited = compiled("sgd"), compiled("sgd")
+    whole.fit(X, Y, batch_size=10, shuffle=False, verbose=0)
+    history = limited.fit(
+        *(X, Y),
+        batch_size=10,
+        epochs=3,
+        steps_per_epoch=3,
+        shuffle=False,
+        verbose=0,
+        validation_data=(X, Y),
+        validation_steps=2,
+    )
+    assert int(limited.optimizer.iterations) == int(whole.optimizer.iterations) == 8
+    for v, w in zip(whole.get_weights(), limited.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+    first = limited.evaluate(X, Y, batch_size=10, steps=2, verbose=0)
+    assert history.history["val_loss"][-1] == pytest.approx(np.ravel(first)[0])
 
 
 def test_added_losses_train_without_targets():
@@ -497,15 +521,22 @@ def test_class_weights_multiply_row_weights():
         np.testing.assert_allclose(v, w, rtol=1e-6)
 
 
-def test_tables_of_plans():
+def test_tables_of_plans(capsys):
     model = compiled()
     with pytest.raises(ValueError, match="call fit"):
         model.plan_summary()
     model.fit(X, Y, verbose=0)
-    assert "optimizer_update" in model.plan_summary()
+    tables = []
+    assert model.plan_summary() is None
+    assert "optimizer_update" in capsys.readouterr().out
+    model.plan_summary(print_fn=tables.append)
+    assert "optimizer_update" in tables[0]
     before = model.get_weights()
     steps = int(model.optimizer.iterations)
-    assert "us" in model.profile(X, Y)
+    assert model.profile(X, Y) is None
+    assert "us" in capsys.readouterr().out
+    model.profile(X, Y, print_fn=tables.append)
+    assert "optimizer_update" in tables[1]
     assert int(model.optimizer.iterations) == steps
     for v, w in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(v, w)

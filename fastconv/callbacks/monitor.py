@@ -130,7 +130,7 @@ class EarlyStopping(Monitor):
                 self.best_weights = self.model.get_weights()
             if self.baseline is None or self.improves(value, self.baseline):
                 self.wait = 0
-                return
+            return
         if self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
@@ -140,7 +140,10 @@ class EarlyStopping(Monitor):
             print(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
-                print(f"Restoring model weights from the best epoch: {self.best_epoch + 1}.")
+                print(
+                    "Restoring model weights from the end of the best epoch: "
+                    f"{self.best_epoch + 1}."
+                )
             self.model.set_weights(self.best_weights)
 
 
@@ -280,11 +283,11 @@ class ModelCheckpoint(Monitor):
             value = self.value_in(logs)
             if value is None:
                 return
+            before = "None" if self.best is None else f"{self.best:.5f}"
             if not self.improves(value, self.best):
                 if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {self.best}")
+                    print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {before}")
                 return
-            before = "inf" if self.best is None else f"{self.best:.5f}"
             message = f"{self.monitor} improved from {before} to {value:.5f}, saving model to"
             self.best = value
         try:

@@ -52,6 +52,7 @@ class ArrayFeed:
     rows: Rows
     batch: int
     capacity: int
+    position: int = 0  # where the next epoch in the given order begins
 
     @property
     def count(self) -> int:
@@ -61,18 +62,26 @@ class ArrayFeed:
         return -(-self.count // self.batch) if limit is None else limit
 
     def pieces(
-        self, limit: int | None, seed: tuple[int, int] | None, whole: bool
+        self, limit: int | None, seed: tuple[int, int] | None, whole: bool, onward: bool = False
     ) -> Iterator[Piece]:
-        """One epoch, in a random order with ``seed``; in one piece, or one for each batch."""
+        """One epoch, in a random order with ``seed``; in one piece, or one for each batch.
+
+        In the given order, ``limit`` batches are the first ones, or with ``onward`` those after
+        the last epoch's.
+        """
         order = None if seed is None else shuffled(self.count, seed)
         count = self.count
-        if limit is not None:
-            count = min(limit * self.batch, self.count) if order is None else limit * self.batch
-            if order is not None and count > self.count:
-                more = [order]
-                for i in range(1, -(-count // self.count)):
-                    more.append(shuffled(self.count, (seed[0] + i, seed[1])))  # type: ignore[index]
-                order = np.concatenate(more)
+        if limit is not None and seed is None:
+            start = self.position if onward else 0
+            stop = min(start + limit * self.batch, self.count)
+            self.position = stop % self.count
+            order, count = np.arange(start, stop), stop - start
+        elif limit is not None and seed is not None:
+            count = limit * self.batch
+            passes = -(-count // self.count)
+            order = np.concatenate(
+                [shuffled(self.count, (seed[0] + i, seed[1])) for i in range(passes)]
+            )
         if whole:
             yield Piece(self.signature, self.sources, order, count, self.batch, self.capacity)
             return
@@ -94,9 +103,9 @@ class BatchFeed:
         return self.batches.steps if limit is None else limit
 
     def pieces(
-        self, limit: int | None, seed: tuple[int, int] | None, whole: bool
+        self, limit: int | None, seed: tuple[int, int] | None, whole: bool, onward: bool = False
     ) -> Iterator[Piece]:
-        del whole
+        del whole, onward
         for rows in self.batches.epoch(limit, seed or (0, 0)):
             feed = self.prepare(rows)
             count = feed.count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,21 @@ from fastconv.training.numpy_plan import NumpyPlan
 class Inspection(Compiling):
     """Tables of plans."""
 
-    def plan_summary(self, mode: str = "train") -> str:
-        """The steps of a plan as a table: what is computed how, with its size.
+    def plan_summary(
+        self, mode: str = "train", print_fn: Callable[[str], object] | None = None
+    ) -> None:
+        """Print the steps of a plan as a table: what is computed how, with its size.
 
         Args:
             mode: ``"train"``, ``"test"`` or ``"predict"``.
+            print_fn: what takes the text; ``print`` by default.
 
         Raises:
             ValueError: for a plan that has not been made yet: fit, evaluate or predict first.
         """
         from fastconv.graph.report import plan_table
 
-        return plan_table(self._made_plan(mode))
+        (print_fn or print)(plan_table(self._made_plan(mode)))
 
     def profile(
         self,
@@ -36,8 +40,9 @@ class Inspection(Compiling):
         batch_size: int | None = None,
         sample_weight: Any = None,
         mode: str = "train",
-    ) -> str:
-        """Run over the data once and say, as a table, what took how long.
+        print_fn: Callable[[str], object] | None = None,
+    ) -> None:
+        """Run over the data once and print, as a table, what took how long.
 
         The model and its optimizer are left as they were.
 
@@ -45,6 +50,7 @@ class Inspection(Compiling):
             x, y, sample_weight: as in :meth:`fit`.
             batch_size: rows of a step, 32 by default.
             mode: ``"train"``, ``"test"`` or ``"predict"``.
+            print_fn: what takes the text; ``print`` by default.
 
         Raises:
             ValueError, TypeError: as :meth:`fit`.
@@ -72,7 +78,7 @@ class Inspection(Compiling):
         finally:
             for variable, value in zip(state, saved, strict=True):
                 variable.assign(value)
-        return profile_table(plan, nanoseconds, steps, piece.batch)
+        (print_fn or print)(profile_table(plan, nanoseconds, steps, piece.batch))
 
     def _made_plan(self, mode: str) -> Any:
         if mode not in METHODS:

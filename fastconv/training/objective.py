@@ -108,7 +108,10 @@ class Compiled:
                 prefix = f"{names[i]}_" if count > 1 else ""
                 made = [_metric_of(m, y_true[i], y_pred[i], names[i]) for m in listed]
                 for metric in made:
-                    metric.name = _free(prefix + metric.name.removeprefix(prefix), taken)
+                    plain = metric.name.removeprefix(prefix)
+                    if weighted and prefix + plain in taken:
+                        plain = f"weighted_{plain}"
+                    metric.name = _free(prefix + plain, taken)
                 if made:
                     self.groups.append(OutputMetrics(i, made, weighted))
         self.resolved = True

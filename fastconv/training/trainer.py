@@ -182,7 +182,7 @@ class Trainer(Inspection):
         whole = not callbacks.watches_batches("train")
         return run_pieces(
             "train",
-            feed.pieces(steps, order_seed, whole),
+            feed.pieces(steps, order_seed, whole, onward=True),
             run,
             callbacks,
             lambda: _sorted(compiled.results()),
