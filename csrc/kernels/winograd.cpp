@@ -184,17 +184,17 @@ FC_INLINE void store_pooled(const WinogradShape& s, vf (*y)[M], vf bias, vf floo
   const index_t height = s.out_height / 2, width = s.out_width / 2;
   each<M / 2>([&](auto i) FC_LAMBDA {
     each<M / 2>([&](auto j) FC_LAMBDA {
-      vf best = y[2 * i][2 * j];
+      vf best = max_keep_nan(y[2 * i][2 * j] + bias, floor);
       vi index{};
-      const auto take = [&](vf value, int position) FC_LAMBDA {
-        const vi better = (value > best) | (value != value);
+      const auto take = [&](vf result, int position) FC_LAMBDA {
+        const vf value = max_keep_nan(result + bias, floor);
+        const vi better = ~(value <= best) & (best == best);
         index = better ? vi{} + position : index;
         best = better ? value : best;
       };
       take(y[2 * i][2 * j + 1], 1);
       take(y[2 * i + 1][2 * j], 2);
       take(y[2 * i + 1][2 * j + 1], 3);
-      best = max_keep_nan(best + bias, floor);
       const index_t py = ty * (M / 2) + i, px = tx * (M / 2) + j;
       if (py < height && px < width) {
         const index_t o = ((image * height + py) * width + px) * s.out_channels + k;
