@@ -425,7 +425,15 @@ def test_max_batch_does_not_change_results():
     np.testing.assert_array_equal(model.predict(X)[:5], alone)
 
 
-def test_interruption_leaves_whole_steps():
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt here, even if a shell started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_interruption_leaves_whole_steps(interruptible):
     model = compiled()
     model.fit(X, Y, verbose=0)
     done = int(model.optimizer.iterations)
