@@ -145,7 +145,15 @@ def test_ignored_class_has_no_loss():
         labels, SIMPLEX
     )
     assert values[2] == 0
-    assert (np.delete(values, 2) > 0).all()
+    rest = np.delete(values, 2)
+    assert (rest > 0).all()
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    assert loss(labels, SIMPLEX) == pytest.approx(rest.mean())
+    assert loss(labels[:, None], SIMPLEX) == pytest.approx(rest.mean())
+    weights = np.linspace(1, 2, len(labels))
+    expected = (rest * np.delete(weights, 2)).sum() / len(rest)
+    assert loss(labels, SIMPLEX, weights) == pytest.approx(expected)
+    assert loss(np.full_like(labels, -1), SIMPLEX) == 0
 
 
 def test_weights_divide_by_the_number_of_rows():

@@ -226,6 +226,18 @@ def test_an_array_is_never_a_view_of_a_variable() -> None:
     assert all(part.all() for part in parts)
 
 
+def test_numpy_functions_take_the_value_of_a_variable() -> None:
+    variable = Variable(np.array([1.0, -2.0]))
+    assert np.sum(variable) == -1
+    assert np.abs(variable).tolist() == [1, 2]
+    assert (np.array([3.0, 4.0]) - variable).tolist() == [2, 6]
+    assert (np.array([3.0, -4.0]) < variable).tolist() == [False, True]
+    with tracing():
+        assert isinstance(np.array([3.0, 4.0]) * variable, Tensor)
+        with pytest.raises(TypeError, match=r"use fastconv\.ops"):
+            np.square(variable)
+
+
 # Convolution and pooling
 
 

@@ -136,6 +136,14 @@ def test_learning_rate_can_be_set():
         scheduled.learning_rate = 0.1
 
 
+def test_gradients_may_be_lists():
+    w = Variable([1.0, 2.0], name="w")
+    optimizers.SGD(0.5).apply_gradients([([1.0, 2.0], w)])
+    assert w.numpy().tolist() == [0.5, 1.0]
+    with pytest.raises(ValueError, match=r"gradient of 'w' has shape \(1,\), expected \(2,\)"):
+        optimizers.SGD(0.5).apply_gradients([([1.0], w)])
+
+
 def test_excluded_variables_do_not_decay():
     optimizer = optimizers.SGD(0.1, weight_decay=0.5)
     kernel, bias = Variable(np.ones(2), name="kernel"), Variable(np.ones(2), name="bias")

@@ -15,11 +15,25 @@ Shape = tuple[int | None, ...]
 Array = npt.NDArray[Any]
 
 
+_REFLECTED = {  # what a NumPy operator with a variable on its right means
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "divide": "__rtruediv__",
+    "power": "__rpow__",
+    "matmul": "__rmatmul__",
+    "less": "__gt__",
+    "less_equal": "__ge__",
+    "greater": "__lt__",
+    "greater_equal": "__le__",
+}
+
+
 class Operators:
     """Python's arithmetic on tensors and variables, in terms of primitives."""
 
     __array_priority__ = 100.0
-    __array_ufunc__ = None
+    __array_ufunc__: Any = None
     dtype: str
     shape: Shape
 
@@ -239,6 +253,26 @@ class Variable(Operators):
 
     def assign_sub(self, value: Any) -> Any:
         return self.assign(self - value)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy's functions take the value; an operator after an array stays an operation."""
+        from fastconv.graph.primitive import current_trace
+
+        reflected = _REFLECTED.get(ufunc.__name__)
+        if (
+            method == "__call__"
+            and reflected
+            and not options
+            and not isinstance(inputs[0], Variable)
+        ):
+            return getattr(self, reflected)(inputs[0])
+        if current_trace() is not None:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} of variable {self.path!r} would be a constant of the "
+                "program: use fastconv.ops instead of NumPy functions"
+            )
+        values = [v.numpy() if isinstance(v, Variable) else v for v in inputs]
+        return getattr(ufunc, method)(*values, **options)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Array:
         del copy

@@ -11,7 +11,7 @@ from typing import Any
 
 from fastconv import config, ops
 from fastconv.graph.tensor import Tensor
-from fastconv.losses.loss import LossFunctionWrapper, operand, pair
+from fastconv.losses.loss import LossFunctionWrapper, operand, pair, weighted
 
 Reduction = str | None
 
@@ -281,6 +281,21 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             from_logits=from_logits,
             ignore_class=ignore_class,
         )
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """As any loss; means are over the labels that are not ignored."""
+        ignored = self.options["ignore_class"]
+        if ignored is None or self.reduction in ("sum", "none", None):
+            return super().__call__(y_true, y_pred, sample_weight)
+        y_true, y_pred = operand(y_true, "int32"), operand(y_pred, "float32")
+        if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
+            y_true = ops.squeeze(y_true, axis=-1)
+        valid = ops.cast(ops.not_equal(y_true, int(ignored)), "float32")
+        weight = valid if sample_weight is None else weighted(valid, sample_weight)
+        value = super().__call__(y_true, y_pred, weight)
+        if self.reduction == "mean_with_sample_weight":
+            return value
+        return value / ops.maximum(ops.mean(valid), config.epsilon())
 
 
 class KLDivergence(LossFunctionWrapper):

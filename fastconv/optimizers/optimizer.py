@@ -288,7 +288,11 @@ class Optimizer:
                 raise ValueError(
                     f"optimizer {self.name!r} was built without variable {variable.path!r}"
                 )
-        pairs = [(g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None]
+        pairs = [
+            (g if hasattr(g, "shape") else np.asarray(g, np.float32), v)
+            for g, v in zip(grads, trainable_variables, strict=True)
+            if g is not None
+        ]
         for gradient, variable in pairs:
             if tuple(gradient.shape) != variable.shape:
                 raise ValueError(
