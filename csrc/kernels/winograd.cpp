@@ -220,8 +220,12 @@ FC_INLINE void store_whole(vf (*y)[M], vf bias, vf floor, float* out, const floa
       vf value = max_keep_nan(y[i][j] + bias, floor);
       if constexpr (kOther) value += load(other + at);
       if constexpr (kMask) value = load(mask + at) > 0 ? value : vf{};
-      store(out + at, value);
+      y[i][j] = value;
     });
+  });
+  // After all loads: the tensors' rows may be a multiple of 4 KB apart.
+  each<M>([&](auto i) FC_LAMBDA {
+    each<M>([&](auto j) FC_LAMBDA { store(out + i * row_stride + j * column_stride, y[i][j]); });
   });
 }
 

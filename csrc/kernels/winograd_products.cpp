@@ -15,37 +15,44 @@ constexpr int kRows = kRegisters == 32 ? 12 : 6;  // tiles at a time
 constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth
 constexpr int kPrefetch = 24;                     // steps of U ahead
 
-// Fetches what is needed soon, a share with each of `calls` calls.
+// Hands out what is needed soon in equal shares to `calls` tiles of `steps` steps each: many
+// requests at a time would be dropped.
 class Fetch {
  public:
-  Fetch(const WinogradAhead& ahead, index_t calls) : count_(ahead.count) {
-    for (int i = 0; i < count_; ++i) {
-      const auto* start = static_cast<const char*>(ahead.range[i].start);
-      range_[i] = {start, start, start + ahead.range[i].bytes,
-                   (ahead.range[i].bytes + calls - 1) / calls};
-    }
+  Fetch(const WinogradAhead& ahead, index_t calls, index_t steps) : ahead_(ahead), steps_(steps) {
+    index_t lines = 0;
+    for (int i = 0; i < ahead.count; ++i) lines += ahead.range[i].bytes / 64 + 1;
+    share_ = (lines + calls - 1) / calls;
   }
-  FC_INLINE void operator()() {
-    for (int i = 0; i < count_; ++i) {
-      Range& r = range_[i];
-      r.due += r.step;
-      const char* const end = r.due < r.end ? r.due : r.end;
-      for (; r.at < end; r.at += 64) __builtin_prefetch(r.at, 0, 2);
+  // Lines to fetch in every step of the next tile, starting at `at`.
+  FC_INLINE index_t operator()(const char*& at) {
+    at = nullptr;
+    due_ += share_;
+    if (due_ < steps_ / 2 || now_ == ahead_.count) return 0;
+    const index_t lines = (due_ + steps_ - 1) / steps_;
+    at = static_cast<const char*>(ahead_.range[now_].start) + offset_;
+    due_ -= lines * steps_;
+    offset_ += lines * steps_ * 64;
+    if (offset_ >= ahead_.range[now_].bytes) {
+      offset_ = 0;
+      ++now_;
     }
+    return lines;
   }
 
  private:
-  struct Range {
-    const char *at, *due, *end;
-    index_t step;
-  };
-  Range range_[WinogradAhead::kRanges];
-  int count_;
+  const WinogradAhead& ahead_;
+  const index_t steps_;
+  index_t share_, due_ = 0, offset_ = 0;
+  int now_ = 0;
 };
+FC_INLINE void fetch_lines(const char*& at, index_t lines) {
+  for (index_t i = 0; i < lines; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+}
 
 template <int MR, int NV>
 void multiply_tile(const float* v, index_t block_stride, const float* u, index_t channels, float* m,
-                   index_t out_stride) {
+                   index_t out_stride, const char* soon, index_t lines) {
   vf acc[MR][NV];
   each<MR>([&](auto i) FC_LAMBDA { each<NV>([&](auto j) FC_LAMBDA { acc[i][j] = vf{}; }); });
   for (index_t c = 0; c < channels; c += L, v += block_stride) {
@@ -53,6 +60,7 @@ void multiply_tile(const float* v, index_t block_stride, const float* u, index_t
     const index_t depth = channels - c < L ? channels - c : L;
     for (index_t k = 0; k < depth; ++k, ++a, u += NV * L) {
       vf b[NV];
+      fetch_lines(soon, lines);
       each<NV>([&](auto j) FC_LAMBDA {
         b[j] = load(u + j * L);
         __builtin_prefetch(u + (kPrefetch * NV + j) * L, 0, 3);
@@ -68,7 +76,8 @@ void multiply_tile(const float* v, index_t block_stride, const float* u, index_t
   });
 }
 
-using MultiplyTile = void (*)(const float*, index_t, const float*, index_t, float*, index_t);
+using MultiplyTile = void (*)(const float*, index_t, const float*, index_t, float*, index_t,
+                              const char*, index_t);
 template <int NV, int... R>
 FC_INLINE MultiplyTile multiply_rows(index_t rows, std::integer_sequence<int, R...>) {
   static constexpr MultiplyTile kTiles[] = {multiply_tile<R + 1, NV>...};
@@ -82,20 +91,24 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
   constexpr std::make_integer_sequence<int, 2 * kRows> kAll2{};
   const index_t columns = (out_channels + L - 1) / L * L;
   const index_t groups = (count + kRows - 1) / kRows;
-  Fetch fetch(ahead, (last - first) * groups * ((columns + 2 * L - 1) / (2 * L)));
+  // A single vector leaves room for twice the tiles.
+  const index_t single_groups = (count + 2 * kRows - 1) / (2 * kRows);
+  const index_t calls = columns / (2 * L) * groups + columns / L % 2 * single_groups;
+  Fetch fetch(ahead, (last - first) * calls, channels);
   for (index_t p = first; p < last; ++p) {
     const float* panel = u + p * u_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
       const bool pair = columns - k >= 2 * L;
       float* out = m.data + p * m.plane + k * m.tiles;
       const float* in = v.data + p * v.plane;
-      const index_t parts = pair ? groups : (count + 2 * kRows - 1) / (2 * kRows);
+      const index_t parts = pair ? groups : single_groups;
       for (index_t g = 0, t = 0; g < parts; ++g) {
         const index_t rows = (count - t + parts - g - 1) / (parts - g);
         const MultiplyTile tile =
             pair ? multiply_rows<2>(rows, kAll) : multiply_rows<1>(rows, kAll2);
-        fetch();
-        tile(in + t * L, v.tiles * L, panel, channels, out + t * L, m.tiles * L);
+        const char* soon;
+        const index_t lines = fetch(soon);
+        tile(in + t * L, v.tiles * L, panel, channels, out + t * L, m.tiles * L, soon, lines);
         t += rows;
       }
       panel += channels * (pair ? 2 * L : L);
@@ -105,11 +118,12 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
 
 template <int NV>
 FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride, index_t count,
-                               float* du, bool add) {
+                               float* du, bool add, const char* soon, index_t lines) {
   vf acc[kChannels][NV];
   each<kChannels>([&](auto i) FC_LAMBDA { each<NV>([&](auto j) FC_LAMBDA { acc[i][j] = vf{}; }); });
   for (index_t t = 0; t < count; ++t, v += L, z += L) {
     vf b[NV];
+    fetch_lines(soon, lines);
     each<NV>([&](auto j) FC_LAMBDA { b[j] = load(z + j * z_stride); });
     each<kChannels>([&](auto i) FC_LAMBDA {
       const vf value = splat(v[i]);
@@ -129,7 +143,8 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
                 bool add, const WinogradAhead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
-  Fetch fetch(ahead, (last - first) * (rows / kChannels) * ((columns + 2 * L - 1) / (2 * L)));
+  Fetch fetch(ahead, (last - first) * (rows / kChannels) * ((columns + 2 * L - 1) / (2 * L)),
+              count);
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
@@ -137,11 +152,12 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
       const float* b = z.data + p * z.plane + k * z.tiles;
       for (index_t c = 0; c < rows; c += kChannels) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
-        fetch();
+        const char* soon;
+        const index_t lines = fetch(soon);
         if (pair)
-          accumulate_tile<2>(a, b, z.tiles * L, count, out, add);
+          accumulate_tile<2>(a, b, z.tiles * L, count, out, add, soon, lines);
         else
-          accumulate_tile<1>(a, b, z.tiles * L, count, out, add);
+          accumulate_tile<1>(a, b, z.tiles * L, count, out, add, soon, lines);
         out += kChannels * (pair ? 2 * L : L);
       }
     }
