@@ -15,15 +15,6 @@ namespace {
 constexpr double kTaskFlops = 2e6;
 constexpr std::int64_t kMaxChunks = 16;
 
-// The positions u < x.count of which the reads of tap j lie inside a row of `width`.
-Part inside(const Axis& x, std::int64_t j, std::int64_t width) {
-  const std::int64_t first = x.origin + j * x.step;
-  const std::int64_t begin =
-      std::min(x.count, first < 0 ? ceil_div(-first, x.stride) : std::int64_t{0});
-  const std::int64_t end = width > first ? ceil_div(width - first, x.stride) : 0;
-  return {begin, std::max(begin, std::min(x.count, end))};
-}
-
 // Pixels of `channels` as `multiplier` copies of each channel side by side.
 void spread(const float* from, std::int64_t count, std::int64_t multiplier, float* to) {
   for (std::int64_t i = 0; i < count; ++i, to += multiplier) std::fill_n(to, multiplier, from[i]);
@@ -89,7 +80,7 @@ class DepthwiseConv2d final : public Op {
   // Row t of a class; the result's row starts at element `at`.
   void run_row(const RunContext& ctx, const PixelClass& k, std::int64_t image, std::int64_t t,
                std::int64_t at, float* buffer) const {
-    const Part taps = rows_inside(k.y, t);
+    const Part taps = k.y.taps_inside(t, source_height_);
     const std::int64_t top = k.y.origin + t * k.y.stride;
     const std::int64_t source_channels = gradient_ ? filters_ : conv_.channels;
     const std::int64_t source_row = source_width_ * source_channels;
@@ -129,18 +120,11 @@ class DepthwiseConv2d final : public Op {
     if (gather_result) gather(k.x, buffer, mask, ctx.output(0), at);
   }
 
-  // Taps of class row t that lie inside the source.
-  Part rows_inside(const Axis& y, std::int64_t t) const {
-    const std::int64_t top = y.origin + t * y.stride, room = source_height_ - top;
-    const std::int64_t low = top < 0 ? std::min(y.taps, ceil_div(-top, y.step)) : 0;
-    return {low, std::max(low, std::min(y.taps, room > 0 ? ceil_div(room, y.step) : 0))};
-  }
-
   // A row of pixels: those in the middle read all taps, the ones at the edges only some.
   void run_pixels(const DepthwiseCall& row, const Axis& x) const {
     Part middle{0, x.count};
     for (std::int64_t j = 0; j < x.taps; ++j) {
-      const Part some = inside(x, j, source_width_);
+      const Part some = x.positions_inside(j, source_width_);
       middle = {std::max(middle.begin, some.begin), std::min(middle.end, some.end)};
     }
     if (middle.end < middle.begin) middle = {0, 0};
@@ -160,11 +144,7 @@ class DepthwiseConv2d final : public Op {
         u = middle.end - 1;
         continue;
       }
-      const std::int64_t left = x.origin + u * x.stride, room = source_width_ - left;
-      const std::int64_t low = left < 0 ? std::min(x.taps, ceil_div(-left, x.step)) : 0;
-      const std::int64_t high =
-          std::max(low, std::min(x.taps, room > 0 ? ceil_div(room, x.step) : 0));
-      pixels({u, u + 1}, {low, high});
+      pixels({u, u + 1}, x.taps_inside(u, source_width_));
     }
   }
 
@@ -250,7 +230,7 @@ class DepthwiseConv2dWeightGrad final : public Op {
         const std::int64_t oy = position / axes_.y.stride;
         if (oy >= conv_.out_height) continue;
         for (std::int64_t kx = 0; kx < conv_.kernel_x; ++kx) {
-          const Part u = inside(axes_.x, kx, conv_.width);
+          const Part u = axes_.x.positions_inside(kx, conv_.width);
           const std::int64_t ix = axes_.x.origin + kx * axes_.x.step + u.begin * axes_.x.stride;
           kernel.correlate(row + ix * filters, axes_.x.stride * filters,
                            dy + (oy * conv_.out_width + u.begin) * filters, filters, u.size(),

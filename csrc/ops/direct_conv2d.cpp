@@ -60,7 +60,7 @@ class DirectConv2d final : public Op {
     if (!copy_) left_ = right_ = 0;
     split_panels_ = !pool_ && packed_size_ * 4 > kWeightBytes;
 
-    const std::int64_t row_bytes = copied_width() * depth_ * 4;
+    const std::int64_t row_bytes = padding().row() * 4;
     const bool cached = copy_ || (panels_.size() > 1 && !split_panels_);
     max_rows_ = units_;
     if (cached)
@@ -144,7 +144,7 @@ class DirectConv2d final : public Op {
     return panel_rows(k) * panel_start_[i];
   }
   std::int64_t source_stride() const { return classes_[0].y.stride; }
-  std::int64_t copied_width() const { return source_.width + left_ + right_; }
+  PaddedRows padding() const { return {source_.width, source_.channels, depth_, left_, right_}; }
   // Source rows that `rows` rows of every class read, as a range relative to the first class row.
   std::int64_t lowest() const {
     std::int64_t low = 0;
@@ -158,9 +158,7 @@ class DirectConv2d final : public Op {
                                 std::max<std::int64_t>(0, k.y.taps - 1) * k.y.step + 1);
     return high - lowest();
   }
-  std::int64_t copied_size() const {
-    return copy_ ? reach(max_rows_) * copied_width() * depth_ : 0;
-  }
+  std::int64_t copied_size() const { return copy_ ? reach(max_rows_) * padding().row() : 0; }
 
   // Whether the clipped tiles know every case that occurs: at most two pixels outside.
   bool can_clip() const {
@@ -233,26 +231,13 @@ class DirectConv2d final : public Op {
   Source prepare(const RunContext& ctx, std::int64_t image, std::int64_t group, Part rows,
                  float* buffer) const {
     const float* data = ctx.input(0) + image * source_.size() + group * depth_;
-    const std::int64_t row = source_.width * source_.channels;
-    if (!copy_) return {data, row, source_.channels};
+    if (!copy_) return {data, source_.width * source_.channels, source_.channels};
+    const PaddedRows padded = padding();
     const std::int64_t top = rows.begin * source_stride() + lowest();
-    const std::int64_t wide = copied_width() * depth_;
-    const std::int64_t first = std::max<std::int64_t>(0, top);  // rows outside are never read
-    const std::int64_t last = std::min(source_.height, top + reach(rows.size()));
-    if (depth_ == source_.channels) {
-      kernels().gemm.pad(buffer + (first - top) * wide, data + first * row, row, last - first,
-                         left_ * depth_, row, right_ * depth_);
-    } else {
-      for (std::int64_t y = first; y < last; ++y) {
-        float* to = buffer + (y - top) * wide;
-        std::fill_n(to, left_ * depth_, 0.0f);
-        to += left_ * depth_;
-        for (std::int64_t x = 0; x < source_.width; ++x, to += depth_)
-          std::copy_n(data + y * row + x * source_.channels, depth_, to);
-        std::fill_n(to, right_ * depth_, 0.0f);
-      }
-    }
-    return {buffer + left_ * depth_ - top * wide, wide, depth_};
+    const Part inside{std::max<std::int64_t>(0, top),  // rows outside are never read
+                      std::min(source_.height, top + reach(rows.size()))};
+    padded.copy(data, inside, buffer + (inside.begin - top) * padded.row());
+    return {buffer + left_ * depth_ - top * padded.row(), padded.row(), depth_};
   }
 
   // Class rows `rows` of one group and some panels.
@@ -268,17 +253,14 @@ class DirectConv2d final : public Op {
         const TileSet& tiles = *panel.tiles;
         const float* weights = group_weights + panels_offset(k, static_cast<std::size_t>(p));
         for (std::int64_t t = rows.begin; t < std::min(rows.end, k.y.count); ++t) {
-          const std::int64_t top = k.y.origin + t * k.y.stride;
-          const std::int64_t low = top < 0 ? std::min(k.y.taps, ceil_div(-top, k.y.step)) : 0;
-          const std::int64_t room = source_.height - top;
-          const std::int64_t high =
-              std::max(low, std::min(k.y.taps, room > 0 ? ceil_div(room, k.y.step) : 0));
+          const Part taps = k.y.taps_inside(t, source_.height);
+          const std::int64_t top = k.y.origin + t * k.y.stride + taps.begin * k.y.step;
           TileCall call{};
-          call.a = source.data + (top + low * k.y.step) * source.row + k.x.origin * source.pixel;
+          call.a = source.data + top * source.row + k.x.origin * source.pixel;
           call.a_stride = k.x.stride * source.pixel;
-          call.b = weights + low * k.x.taps * depth_ * tiles.width;
+          call.b = weights + taps.begin * k.x.taps * depth_ * tiles.width;
           call.b_stride = tiles.width;
-          call.outer = high - low;
+          call.outer = taps.size();
           call.a_outer = k.y.step * source.row;
           call.b_outer = k.x.taps * depth_ * tiles.width;
           call.inner = contiguous ? 1 : k.x.taps;

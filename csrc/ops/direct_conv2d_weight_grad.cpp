@@ -7,6 +7,7 @@
 #include "ops/conv2d.h"
 #include "ops/fused.h"
 #include "ops/panels.h"
+#include "ops/pixel_classes.h"
 
 namespace fastconv {
 namespace {
@@ -36,12 +37,12 @@ class DirectConv2dWeightGrad final : public Op {
         (c.out_width - 1) * c.stride_x - c.left + (c.kernel_x - 1) * c.dilation_x - (c.width - 1);
     const bool edges = c.left > 0 || right > 0;
     copy_x_ = (edges || c.groups > 1) && depth_ < kClipDepth;
-    left_ = copy_x_ ? c.left : 0;
-    x_width_ = copy_x_ ? c.left + c.width + std::max<std::int64_t>(0, right) : c.width;
-    x_pixel_ = copy_x_ ? depth_ : c.channels;
-    merged_ = (copy_x_ || !edges) && c.dilation_x == 1 && x_pixel_ == depth_;
+    padded_ = {c.width, c.channels, depth_, c.left, std::max<std::int64_t>(0, right)};
+    merged_ = (copy_x_ || !edges) && c.dilation_x == 1 && (copy_x_ || depth_ == c.channels);
 
-    const std::int64_t row_bytes = 4 * (c.stride_y * x_width_ * x_pixel_ + c.out_width * dy_pixel_);
+    const std::int64_t row_bytes =
+        4 *
+        (c.stride_y * (copy_x_ ? padded_.row() : c.width * c.channels) + c.out_width * dy_pixel_);
     band_rows_ = std::clamp<std::int64_t>(kBandBytes / row_bytes, 1, c.out_height);
     band_images_ = band_rows_ < c.out_height
                        ? 1
@@ -106,11 +107,11 @@ class DirectConv2dWeightGrad final : public Op {
     return std::clamp<std::int64_t>(
         std::min(static_cast<std::int64_t>(std::min(wanted, 1e6)), images), 1, most);
   }
-  std::int64_t copied_rows() const {
-    return (band_rows_ - 1) * conv_.stride_y + (conv_.kernel_y - 1) * conv_.dilation_y + 1;
+  std::int64_t copied_rows(std::int64_t rows) const {
+    return (rows - 1) * conv_.stride_y + (conv_.kernel_y - 1) * conv_.dilation_y + 1;
   }
   std::int64_t x_copy_size() const {
-    return copy_x_ ? band_images_ * copied_rows() * x_width_ * depth_ : 0;
+    return copy_x_ ? band_images_ * copied_rows(band_rows_) * padded_.row() : 0;
   }
   std::int64_t dy_copy_size() const {
     return copy_dy_ ? band_images_ * band_rows_ * conv_.out_width * dy_pixel_ : 0;
@@ -128,31 +129,15 @@ class DirectConv2dWeightGrad final : public Op {
   Pixels x_of(const RunContext& ctx, const Band& band, std::int64_t group, float* buffer) const {
     const Convolution& c = conv_;
     const float* data = ctx.input(0) + band.images.begin * c.image_size() + group * depth_;
-    const std::int64_t row = c.width * c.channels;
-    if (!copy_x_) return {data, c.image_size(), row, c.channels};
-    const std::int64_t wide = x_width_ * depth_, image = copied_rows() * wide;
+    if (!copy_x_) return {data, c.image_size(), c.width * c.channels, c.channels};
+    const std::int64_t row = padded_.row(), image = copied_rows(band_rows_) * row;
     const std::int64_t top = band.rows.begin * c.stride_y - c.top;
-    const std::int64_t rows =
-        (band.rows.size() - 1) * c.stride_y + (c.kernel_y - 1) * c.dilation_y + 1;
-    const std::int64_t first = std::max<std::int64_t>(0, top);  // rows outside are never read
-    const std::int64_t last = std::min(c.height, top + rows);
-    const std::int64_t after = (x_width_ - left_ - c.width) * depth_;
-    for (std::int64_t i = 0; i < band.images.size(); ++i, data += c.image_size()) {
-      float* to = buffer + i * image + (first - top) * wide;
-      if (depth_ == c.channels) {
-        kernels().gemm.pad(to, data + first * row, row, last - first, left_ * depth_, row, after);
-        continue;
-      }
-      for (std::int64_t y = first; y < last; ++y) {
-        std::fill_n(to, left_ * depth_, 0.0f);
-        to += left_ * depth_;
-        for (std::int64_t x = 0; x < c.width; ++x, to += depth_)
-          std::copy_n(data + y * row + x * c.channels, depth_, to);
-        std::fill_n(to, after, 0.0f);
-        to += after;
-      }
-    }
-    return {buffer + left_ * depth_ - top * wide, image, wide, depth_};
+    const Part inside{std::max<std::int64_t>(0, top),  // rows outside are never read
+                      std::min(c.height, top + copied_rows(band.rows.size()))};
+    for (std::int64_t i = 0; i < band.images.size(); ++i)
+      padded_.copy(data + i * c.image_size(), inside,
+                   buffer + i * image + (inside.begin - top) * row);
+    return {buffer + c.left * depth_ - top * row, image, row, depth_};
   }
 
   Pixels dy_of(const RunContext& ctx, const Band& band, std::int64_t group, float* buffer) const {
@@ -254,7 +239,8 @@ class DirectConv2dWeightGrad final : public Op {
   std::vector<Panel> panels_;
   bool copy_x_ = false, copy_dy_ = false;
   bool merged_ = false;  // the taps of a kernel row are one product
-  std::int64_t left_ = 0, x_width_ = 0, x_pixel_ = 0, dy_pixel_ = 0;
+  PaddedRows padded_{};  // of a copied x
+  std::int64_t dy_pixel_ = 0;
   std::int64_t band_rows_ = 0, band_images_ = 0, bands_ = 0;
 };
 

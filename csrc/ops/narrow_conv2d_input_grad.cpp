@@ -80,17 +80,16 @@ class NarrowConv2dInputGrad final : public Op {
     std::fill_n(dx, c.width * c.channels, 0.0f);
     const auto phase = static_cast<std::size_t>(row % c.stride_y);
     const Axis& y = rows_[phase];
-    const std::int64_t top = y.origin + row / c.stride_y, room = c.out_height - top;
-    const std::int64_t low = top < 0 ? std::min(y.taps, ceil_div(-top, y.step)) : 0;
-    const std::int64_t high =
-        std::max(low, std::min(y.taps, room > 0 ? ceil_div(room, y.step) : 0));
-    if (low == high) return;
+    const std::int64_t t = row / c.stride_y;
+    const Part taps = y.taps_inside(t, c.out_height);
+    if (taps.size() == 0) return;
 
+    const std::int64_t top = y.origin + t + taps.begin * y.step;
     const std::int64_t dy_row = c.out_width * c.out_channels;
     TileCall call{};
-    call.a = ctx.input(0) + image * c.out_image_size() + (top + low * y.step) * dy_row;
+    call.a = ctx.input(0) + image * c.out_image_size() + top * dy_row;
     call.a_stride = call.depth = c.out_channels;
-    call.outer = high - low;
+    call.outer = taps.size();
     call.a_outer = y.step * dy_row;
     call.inner = 1;
     call.c_stride = width_;
@@ -99,7 +98,7 @@ class NarrowConv2dInputGrad final : public Op {
     std::int64_t column = 0;
     for (const Panel& panel : panels_) {
       const std::int64_t width = panel.tiles->width;
-      call.b = weights + low * c.out_channels * width;
+      call.b = weights + taps.begin * c.out_channels * width;
       call.b_stride = call.columns = width;
       call.b_outer = c.out_channels * width;
       call.c = terms + column;
