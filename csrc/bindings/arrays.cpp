@@ -52,6 +52,10 @@ bool dense_rows(const py::array& array) {
 
 }  // namespace
 
+bool is_aligned(const py::array& array) {
+  return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+}
+
 std::string shape_text(const py::array& array) {
   return shape_text(std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()));
 }
@@ -72,8 +76,9 @@ RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, fl
     throw std::invalid_argument("input " + std::to_string(index) + " takes rows of shape " +
                                 shape_text({desc.shape.begin() + 1, desc.shape.end()}) +
                                 ", got an array of shape " + shape_text(array));
-  if (!dense_rows(array))
-    throw std::invalid_argument("input " + std::to_string(index) + ": rows must be contiguous");
+  if (!dense_rows(array) || !is_aligned(array))
+    throw std::invalid_argument("input " + std::to_string(index) +
+                                ": rows must be contiguous and aligned");
   std::int64_t elements = 1;
   for (std::int64_t i = 1; i < desc.rank(); ++i)
     elements *= desc.shape[static_cast<std::size_t>(i)];

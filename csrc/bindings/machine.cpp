@@ -5,10 +5,12 @@
 #include <vector>
 
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "dispatch/dispatch.h"
 #include "ops/convolution.h"
 #include "ops/op.h"
 #include "runtime/arena.h"
+#include "runtime/cpus.h"
 #include "runtime/threads.h"
 
 namespace py = pybind11;
@@ -37,7 +39,7 @@ py::dict measure_peaks(int count) {
   constexpr std::int64_t kRounds = 400'000, kFloats = 8 << 20;
   double gflops = 0, gbytes = 0;
   {
-    const py::gil_scoped_release release;
+    const WithoutGil without_gil;
     std::vector<float> sink(static_cast<std::size_t>(count) * 16);
     const double work = static_cast<double>(k.peak.multiply_add(1, sink.data())) * kRounds;
     gflops = best_rate(count, 5, work, [&](std::int64_t task, std::byte*) {
@@ -62,6 +64,9 @@ void init_machine(py::module_& m) {
   m.def("isa", [] { return std::string(kernels().isa); }, "The ISA whose kernels run.");
   m.def("vector_width", [] { return kernels().width; }, "Floats in a vector of that ISA.");
   m.def("available_isas", &available_isas, "The ISAs this machine can run, least first.");
+  m.def("cpu_quota", &cpu_quota, py::arg("groups") = "/proc/self/cgroup",
+        py::arg("mount") = "/sys/fs/cgroup",
+        "CPUs' worth of time that control groups allow, rounded up; 0: no limit.");
   m.def("num_threads", &num_threads);
   m.def("set_num_threads", &set_num_threads, py::arg("count"));
   m.def("set_conv_algorithm", &set_conv_algorithm, py::arg("name"));

@@ -8,6 +8,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "plan/epoch.h"
 
 namespace py = pybind11;
@@ -75,10 +76,12 @@ class BoundPlan {
       } else if (tensor.kind == Kind::variable || tensor.kind == Kind::constant) {
         const auto array = value.cast<py::array>();
         if (dtype_of(array) != tensor.desc.dtype || !(array.flags() & py::array::c_style) ||
+            !is_aligned(array) ||
             std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()) != shape)
-          throw std::invalid_argument("tensor " + std::to_string(plan_tensors.size()) +
-                                      " needs a C-ordered array of its own shape and dtype, got " +
-                                      shape_text(array));
+          throw std::invalid_argument(
+              "tensor " + std::to_string(plan_tensors.size()) +
+              " needs an aligned C-ordered array of its own shape and dtype, got " +
+              shape_text(array));
         tensor.data = const_cast<void*>(array.data());
         if (tensor.kind == Kind::variable && !array.writeable())
           throw std::invalid_argument("tensor " + std::to_string(plan_tensors.size()) +
@@ -140,7 +143,7 @@ class BoundPlan {
       results.append(std::move(array));
     }
     {
-      const py::gil_scoped_release release;
+      const WithoutGil without_gil;
       const Plan::Lease lease(*plan_);
       Threads threads = plan_->threads(*lease);
       plan_->together(*lease, threads, [&] {
@@ -245,19 +248,24 @@ class BoundPlan {
     }
 
     std::optional<py::error_already_set> error;
-    epoch.tick = [&](std::int64_t done) {
-      const py::gil_scoped_acquire acquire;
-      try {
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        return tick.is_none() || !tick(done).equal(py::bool_(false));
-      } catch (py::error_already_set& raised) {
-        error.emplace(std::move(raised));
-        return false;
+    const auto look = [&](std::int64_t done) {  // nothing to destroy while Python runs: see gil.h
+      bool onward = true;
+      if (PyErr_CheckSignals() != 0) {
+        error.emplace();
+      } else if (!tick.is_none()) {
+        PyObject* answer = PyObject_CallFunction(tick.ptr(), "L", static_cast<long long>(done));
+        onward = answer != Py_False;
+        if (answer == nullptr) error.emplace();
+        Py_XDECREF(answer);
       }
+      return onward && !error;
     };
     std::int64_t done = 0;
     {
-      const py::gil_scoped_release release;
+      WithoutGil without_gil;
+      epoch.tick = [&](std::int64_t steps) {
+        return without_gil.with_gil([&] { return look(steps); });
+      };
       done = fastconv::run_epoch(*plan_, epoch, times);
     }
     if (error) throw std::move(*error);
@@ -307,8 +315,11 @@ class BoundPlan {
     if (std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()) != desc.shape)
       throw std::invalid_argument("input " + std::to_string(index) + " has shape " +
                                   shape_text(array) + ", which the plan was not made for");
-    if (dtype_of(array) == desc.dtype && (array.flags() & py::array::c_style)) return array;
-    return array.attr("astype")(std::string(name_of(desc.dtype)), py::arg("order") = "C");
+    if (dtype_of(array) != desc.dtype)
+      return array.attr("astype")(std::string(name_of(desc.dtype)), py::arg("order") = "C");
+    return (array.flags() & py::array::c_style) && is_aligned(array)
+               ? array
+               : array.attr("copy")(py::arg("order") = "C").cast<py::array>();
   }
 
   py::list kept_;

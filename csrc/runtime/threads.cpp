@@ -6,9 +6,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
+#include <cstdlib>
+#include <exception>
 #include <stdexcept>
 #include <string>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "runtime/cpus.h"
 
 namespace fastconv {
 namespace {
@@ -19,14 +25,26 @@ constexpr double kShare = 5'000;         // ... and the least that is worth one 
 constexpr int kSpins = 4'000;            // tens of microseconds of waiting before going to sleep
 
 std::atomic<int> chosen{0};
-std::atomic<bool> team_exists{false};  // this process has run a parallel region
-std::atomic<bool> orphaned{false};     // ... and this is a forked child of such a process
 
-// libgomp's team does not survive fork; a child that inherits one would wait for it for ever. The
-// same bits come from one thread.
-void in_child() {
-  if (team_exists.load()) orphaned.store(true);
+// OpenMP keeps its threads between regions. But they do not survive fork, a child that asks for
+// them waits for ever, and ThreadSanitizer does not know how they wait for each other: there,
+// threads are made when they are needed.
+#ifdef __SANITIZE_THREAD__
+std::atomic<bool> own_threads{true};
+#else
+std::atomic<bool> own_threads{false};
+#endif
+
+int default_threads() {
+  const char* wanted = std::getenv("OMP_NUM_THREADS");
+  const int count = wanted != nullptr && *wanted != 0 ? omp_get_max_threads() : usable_cpus();
+  return std::clamp(count, 1, kMaxTeam);
 }
+
+const int at_import = [] {
+  pthread_atfork(nullptr, nullptr, [] { own_threads.store(true); });
+  return default_threads();
+}();
 
 void pause() {
 #if defined(__x86_64__)
@@ -122,7 +140,7 @@ class Team {
 
 int num_threads() {
   const int count = chosen.load();
-  return count > 0 ? count : std::clamp(omp_get_max_threads(), 1, kMaxTeam);
+  return count > 0 ? count : at_import;
 }
 
 void set_num_threads(int count) {
@@ -135,7 +153,7 @@ void set_num_threads(int count) {
 void Threads::run(std::int64_t tasks, double work, const void* f, Body body) const {
   const auto worth = static_cast<std::int64_t>(work / kShare);
   const int team = static_cast<int>(std::min<std::int64_t>({count_, tasks, worth, kMaxTeam}));
-  if (team <= 1 || work < kSerialBelow || orphaned.load(std::memory_order_relaxed)) {
+  if (team <= 1 || work < kSerialBelow) {
     for (std::int64_t task = 0; task < tasks; ++task) body(f, task, workspace_);
     return;
   }
@@ -150,26 +168,43 @@ void Threads::run(std::int64_t tasks, double work, const void* f, Body body) con
 }
 
 void Threads::stand_by(const void* f, void (*body)(const void* f)) {
-  if (team_ != nullptr || count_ <= 1 || orphaned.load(std::memory_order_relaxed)) {
+  if (team_ != nullptr || count_ <= 1) {
     body(f);
     return;
   }
-  static std::once_flag registered;
-  std::call_once(registered, [] { pthread_atfork(nullptr, nullptr, in_child); });
-  team_exists.store(true, std::memory_order_relaxed);
   Team team(count_);
   team_ = &team;
-#pragma omp parallel num_threads(count_)
-  {
-    const int self = omp_get_thread_num();
-    if (self == 0) {
+  std::exception_ptr error;
+  const auto lead = [&] {
+    try {
       body(f);
-      team.dismiss();
-    } else {
-      team.help(self);
+    } catch (...) {
+      error = std::current_exception();
+    }
+    team.dismiss();
+  };
+  if (own_threads.load()) {
+    std::vector<std::thread> helpers;
+    helpers.reserve(static_cast<std::size_t>(count_));
+    try {
+      for (int self = 1; self < count_; ++self)
+        helpers.emplace_back([&team, self] { team.help(self); });
+    } catch (const std::system_error&) {  // no more to be had: those that came do it
+    }
+    lead();
+    for (std::thread& helper : helpers) helper.join();
+  } else {
+#pragma omp parallel num_threads(count_)
+    {
+      const int self = omp_get_thread_num();
+      if (self == 0)
+        lead();
+      else
+        team.help(self);
     }
   }
   team_ = nullptr;
+  if (error) std::rethrow_exception(error);
 }
 
 }  // namespace fastconv

@@ -6,12 +6,12 @@
 
 namespace fastconv {
 
-// The number of threads that parallel_for uses: OMP_NUM_THREADS or the CPUs of this process
-// at import, then whatever set_num_threads said last.
+// The number of threads that parallel_for uses: OMP_NUM_THREADS or the CPUs that this process may
+// use at import, then whatever set_num_threads said last.
 int num_threads();
 void set_num_threads(int count);  // throws std::invalid_argument below 1
 
-class Team;  // OpenMP threads that stand by through many loops
+class Team;  // threads that stand by through many loops
 
 class Threads {
  public:
@@ -23,7 +23,7 @@ class Threads {
 
   // Calls body(task, workspace) once for every task in [0, tasks), in any order on any thread.
   // `work` is an estimate in nanoseconds of the whole on one thread: below some microseconds
-  // everything runs on the calling thread, without OpenMP. body must not throw.
+  // everything runs on the calling thread alone. body must not throw.
   template <class F>
   void parallel_for(std::int64_t tasks, double work, const F& body) const {
     run(tasks, work, &body, [](const void* f, std::int64_t task, std::byte* workspace) {
@@ -32,7 +32,7 @@ class Threads {
   }
 
   // Runs body() on this thread while the others stand by, so that the loops in it need no parallel
-  // region of their own. body must not throw.
+  // region of their own.
   template <class F>
   void together(const F& body) {
     stand_by(&body, [](const void* f) { (*static_cast<const F*>(f))(); });
