@@ -367,9 +367,8 @@ void weights_transposed(const float* w, index_t channels, index_t out_channels, 
 }
 
 template <class T>
-void weights_gradient(const float* du, index_t plane, index_t parts, index_t part_stride,
-                      index_t channels, index_t out_channels, index_t first, index_t last,
-                      float* dw) {
+void weights_gradient(const float* du, index_t plane, index_t channels, index_t out_channels,
+                      index_t first, index_t last, float* dw) {
   constexpr int N = T::kPoints;
   const index_t tap = channels * out_channels;
   for (index_t c = first; c < last; ++c)
@@ -380,11 +379,7 @@ void weights_gradient(const float* du, index_t plane, index_t parts, index_t par
       vf half[3][N];
       each<N>([&](auto j) FC_LAMBDA {
         vf column[N];
-        for (int i = 0; i < N; ++i) {
-          const float* p = from + (i * N + j) * plane;
-          column[i] = load(p);
-          for (index_t part = 1; part < parts; ++part) column[i] += load(p + part * part_stride);
-        }
+        for (int i = 0; i < N; ++i) column[i] = load(from + (i * N + j) * plane);
         each<3>([&](auto r) FC_LAMBDA {
           half[r][j] = weight_column<T, r>([&](int i) FC_LAMBDA { return column[i]; });
         });

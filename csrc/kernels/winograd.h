@@ -71,9 +71,8 @@ struct WinogradSet {
   // Z; adds the sums over all pixels to `bias` (whole blocks) unless it is null.
   void (*gradient)(const WinogradShape& s, const float* dy, std::ptrdiff_t row, std::ptrdiff_t rows,
                    const WinogradTiles& z, float* bias);
-  // dW rows [first, last) from the sum of `parts` dU, `part_stride` floats apart.
-  void (*weights_gradient)(const float* du, std::ptrdiff_t plane, std::ptrdiff_t parts,
-                           std::ptrdiff_t part_stride, std::ptrdiff_t channels,
+  // dW rows [first, last) from dU.
+  void (*weights_gradient)(const float* du, std::ptrdiff_t plane, std::ptrdiff_t channels,
                            std::ptrdiff_t out_channels, std::ptrdiff_t first, std::ptrdiff_t last,
                            float* dw);
 };

@@ -12,8 +12,9 @@ namespace {
 
 constexpr index_t L = kWidth;
 constexpr int kRows = kRegisters == 32 ? 12 : 6;  // tiles at a time
-constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth
-constexpr int kPrefetch = 24;                     // steps of U ahead
+constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth ...
+constexpr int kSingle = kRegisters == 32 ? kWidth : kChannels;  // ... with a panel of one vector
+constexpr int kPrefetch = 24;                                   // steps of U ahead
 
 // Hands out what is needed soon in equal shares to `calls` tiles of `steps` steps each: many
 // requests at a time would be dropped.
@@ -76,6 +77,28 @@ void multiply_tile(const float* v, index_t block_stride, const float* u, index_t
   });
 }
 
+// One block of channels on either side: U stays in registers, all tiles pass by.
+constexpr int kPassing = 8;  // tiles at a time
+constexpr bool kHoldsWeights = kRegisters >= kWidth + kPassing + 1 && kWidth >= 16;
+
+FC_INLINE void multiply_held(const float* v, const float* u, index_t count, float* m,
+                             const char* soon, index_t lines) {
+  vf b[kWidth];
+  each<kWidth>([&](auto k) FC_LAMBDA { b[k] = load(u + k * L); });
+  for (index_t t = 0; t < count; t += kPassing) {
+    // The last tiles may be made twice.
+    const index_t first = t + kPassing <= count ? t : count - kPassing;
+    const float* a = v + first * L;
+    vf acc[kPassing];
+    fetch_lines(soon, lines);
+    each<kPassing>([&](auto i) FC_LAMBDA { acc[i] = splat(a[i * L]) * b[0]; });
+    each<kWidth - 1>([&](auto k) FC_LAMBDA {
+      each<kPassing>([&](auto i) FC_LAMBDA { acc[i] += splat(a[i * L + k + 1]) * b[k + 1]; });
+    });
+    each<kPassing>([&](auto i) FC_LAMBDA { store(m + (first + i) * L, acc[i]); });
+  }
+}
+
 using MultiplyTile = void (*)(const float*, index_t, const float*, index_t, float*, index_t,
                               const char*, index_t);
 template <int NV, int... R>
@@ -90,6 +113,16 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
   constexpr std::make_integer_sequence<int, kRows> kAll{};
   constexpr std::make_integer_sequence<int, 2 * kRows> kAll2{};
   const index_t columns = (out_channels + L - 1) / L * L;
+  if (kHoldsWeights && channels == L && columns == L && count >= kPassing) {
+    Fetch fetch(ahead, last - first, (count + kPassing - 1) / kPassing);
+    for (index_t p = first; p < last; ++p) {
+      const char* soon;
+      const index_t lines = fetch(soon);
+      multiply_held(v.data + p * v.plane, u + p * u_plane, count, m.data + p * m.plane, soon,
+                    lines);
+    }
+    return;
+  }
   const index_t groups = (count + kRows - 1) / kRows;
   // A single vector leaves room for twice the tiles.
   const index_t single_groups = (count + 2 * kRows - 1) / (2 * kRows);
@@ -116,7 +149,7 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
   }
 }
 
-template <int NV>
+template <int kChannels, int NV>
 FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride, index_t count,
                                float* du, bool add, const char* soon, index_t lines) {
   vf acc[kChannels][NV];
@@ -143,22 +176,22 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
                 bool add, const WinogradAhead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
-  Fetch fetch(ahead, (last - first) * (rows / kChannels) * ((columns + 2 * L - 1) / (2 * L)),
-              count);
+  const index_t calls = columns / (2 * L) * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
+  Fetch fetch(ahead, (last - first) * calls, count);
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
       const bool pair = columns - k >= 2 * L;
       const float* b = z.data + p * z.plane + k * z.tiles;
-      for (index_t c = 0; c < rows; c += kChannels) {
+      for (index_t c = 0; c < rows; c += pair ? kChannels : kSingle) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
         const index_t lines = fetch(soon);
         if (pair)
-          accumulate_tile<2>(a, b, z.tiles * L, count, out, add, soon, lines);
+          accumulate_tile<kChannels, 2>(a, b, z.tiles * L, count, out, add, soon, lines);
         else
-          accumulate_tile<1>(a, b, z.tiles * L, count, out, add, soon, lines);
-        out += kChannels * (pair ? 2 * L : L);
+          accumulate_tile<kSingle, 1>(a, b, z.tiles * L, count, out, add, soon, lines);
+        out += pair ? kChannels * 2 * L : kSingle * L;
       }
     }
   }

@@ -13,8 +13,12 @@ namespace {
 constexpr std::int64_t kTiles = 36;           // tiles of a block, about: V and M stay in L2
 constexpr std::int64_t kWidestRow = 96;       // tiles in one row of an image that still fit
 constexpr std::int64_t kGap = 16;             // floats between planes: not a power of two apart
-constexpr std::int64_t kChunks = 16;          // partial weight gradients at most ...
-constexpr std::size_t kChunkBytes = 1 << 20;  // ... while one of them is smaller than this
+constexpr std::int64_t kChunks = 16;          // partial weight gradients, at most ...
+constexpr std::int64_t kChunkTiles = 48;      // ... each from this many tiles, at least ...
+constexpr std::size_t kChunkBytes = 1 << 20;  // ... while dU is smaller than this
+constexpr std::int64_t kShare = 4;            // rows of weights in a task of their transforms
+constexpr std::int64_t kShares = 8;           // threads that few blocks should suit
+constexpr std::int64_t kSumFloats = 2048;     // floats in a task of adding parts up
 constexpr std::int64_t kGroupTiles = 192;  // else: tiles transformed before all positions multiply
 constexpr double kNanosecondsPerFlop = 1.0 / 400;
 
@@ -130,11 +134,10 @@ class WinogradConvolution final : public Op {
         set.weights_transposed(w, c_.channels, c_.out_channels, block, block + 1, u, u_plane_);
       });
     } else {
-      const std::int64_t share = 4;
       ctx.threads.parallel_for(
-          ceil_div(c_.channels, share), u_work, [&](std::int64_t task, std::byte*) {
-            set.weights(w, c_.channels, c_.out_channels, task * share,
-                        std::min(c_.channels, (task + 1) * share), u, u_plane_);
+          ceil_div(c_.channels, kShare), u_work, [&](std::int64_t task, std::byte*) {
+            set.weights(w, c_.channels, c_.out_channels, task * kShare,
+                        std::min(c_.channels, (task + 1) * kShare), u, u_plane_);
           });
     }
 
@@ -147,9 +150,10 @@ class WinogradConvolution final : public Op {
     store.index = pool_ ? ctx.output<std::uint8_t>(1) : nullptr;
     const float* x = ctx.input(0);
     const std::int64_t tile_rows = layout_.tile_rows(images);
-    // Results do not depend on the cut, so a small batch may use smaller blocks.
-    const std::int64_t rows =
-        std::clamp<std::int64_t>(ceil_div(tile_rows, 8), 1, layout_.block_rows);
+    // Results do not depend on the cut: a multiple of kShares blocks, where there are few.
+    const std::int64_t blocks =
+        ceil_div(ceil_div(tile_rows, layout_.block_rows), kShares) * kShares;
+    const std::int64_t rows = ceil_div(tile_rows, blocks);
     ctx.threads.parallel_for(
         ceil_div(tile_rows, rows), work, [&](std::int64_t block, std::byte* workspace) {
           const std::int64_t first = block * rows, count = std::min(rows, tile_rows - first);
@@ -232,36 +236,23 @@ class WinogradWeightGradient final : public Op {
 
   void run(const RunContext& ctx) const override {
     const std::int64_t images = c_.images_in(ctx.batch);
-    float* du = reinterpret_cast<float*>(ctx.scratch);
-    const std::int64_t parts =
-        by_position_ ? sum_by_position(ctx, images, du) : sum_by_chunks(ctx, images, du);
-    const WinogradSet& set = *layout_.set;
-    const std::int64_t share = 4;
-    ctx.threads.parallel_for(
-        ceil_div(c_.channels, share), static_cast<double>(set.positions * du_plane_ * parts) * 0.15,
-        [&](std::int64_t task, std::byte*) {
-          set.weights_gradient(du, du_plane_, parts, part_floats(), c_.channels, c_.out_channels,
-                               task * share, std::min(c_.channels, (task + 1) * share),
-                               ctx.output(0));
-        });
-    if (bias_) add_bias(ctx, du, parts);
+    if (images == 0) {
+      std::fill_n(ctx.output(0), weight_floats(), 0.0f);
+      if (bias_) std::fill_n(ctx.output(1), c_.out_channels, 0.0f);
+    } else if (by_position_) {
+      sum_by_position(ctx, images);
+    } else {
+      sum_by_chunks(ctx, images);
+    }
   }
 
   std::size_t scratch_bytes() const override {
-    const std::int64_t parts = by_position_ ? 1 : kChunks;
-    std::size_t bytes = floats(parts * part_floats());
-    if (by_position_) {
-      const std::int64_t tiles = group_rows_ * layout_.shape.tiles_x;
-      bytes +=
-          floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
-      bytes += floats(group_rows_ * layout_.out_blocks);
-    }
-    return bytes;
+    if (!by_position_) return floats(kChunks * part_floats());
+    return floats(du_floats()) + floats(transformed_floats(group_rows_)) +
+           floats((group_rows_ + 1) * layout_.out_blocks);
   }
   std::size_t thread_scratch_bytes() const override {
-    if (by_position_) return 0;
-    const std::int64_t tiles = layout_.block_tiles();
-    return floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
+    return by_position_ ? 0 : floats(du_floats()) + floats(transformed_floats(layout_.block_rows));
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
   std::string algorithm() const override {
@@ -269,63 +260,95 @@ class WinogradWeightGradient final : public Op {
   }
 
  private:
-  // A part is one dU and the bias sums behind it.
-  std::int64_t part_floats() const {
-    return layout_.set->positions * du_plane_ + layout_.out_blocks;
+  std::int64_t weight_floats() const { return 9 * c_.channels * c_.out_channels; }
+  // A part is one dW and the sums for the bias behind it.
+  std::int64_t part_floats() const { return weight_floats() + layout_.out_blocks; }
+  std::int64_t du_floats() const { return layout_.set->positions * du_plane_; }
+  // V and Z of so many tile rows.
+  std::int64_t transformed_floats(std::int64_t rows) const {
+    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    return layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles));
   }
-  float* bias_sums(float* du, std::int64_t part) const {
-    return du + part * part_floats() + layout_.set->positions * du_plane_;
+  WinogradTiles v_at(float* data, std::int64_t rows) const {
+    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    return {data, layout_.in_plane(tiles), tiles};
+  }
+  WinogradTiles z_at(float* data, std::int64_t rows) const {
+    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    return {data + layout_.set->positions * layout_.in_plane(tiles), layout_.out_plane(tiles),
+            tiles};
   }
 
-  // Few channels: each chunk of tile rows has a dU of its own.
-  std::int64_t sum_by_chunks(const RunContext& ctx, std::int64_t images, float* du) const {
+  // Few channels: each chunk of tile rows has a dU of its own, and makes a dW of it.
+  void sum_by_chunks(const RunContext& ctx, std::int64_t images) const {
+    const WinogradSet& set = *layout_.set;
+    const WinogradShape& s = layout_.shape;
+    const std::int64_t tile_rows = layout_.tile_rows(images);
+    std::int64_t chunks = 1;
+    while (chunks < kChunks && tile_rows * s.tiles_x >= 2 * chunks * kChunkTiles) chunks *= 2;
+    float* parts = reinterpret_cast<float*>(ctx.scratch);
+    ctx.threads.parallel_for(
+        chunks, c_.flops(ctx.batch) * kNanosecondsPerFlop,
+        [&](std::int64_t chunk, std::byte* workspace) {
+          float* part = parts + chunk * part_floats();
+          float* du = reinterpret_cast<float*>(workspace);
+          std::fill_n(part + weight_floats(), layout_.out_blocks, 0.0f);
+          sum_rows(ctx, tile_rows * chunk / chunks, tile_rows * (chunk + 1) / chunks, tile_rows, du,
+                   bias_ ? part + weight_floats() : nullptr);
+          set.weights_gradient(du, du_plane_, c_.channels, c_.out_channels, 0, c_.channels, part);
+        });
+    const double work = static_cast<double>(weight_floats() * chunks) * 0.05;
+    ctx.threads.parallel_for(ceil_div(weight_floats(), kSumFloats), work,
+                             [&](std::int64_t task, std::byte*) {
+                               const std::int64_t first = task * kSumFloats;
+                               add_parts(parts + first, chunks, ctx.output(0) + first,
+                                         std::min(kSumFloats, weight_floats() - first));
+                             });
+    if (bias_) add_parts(parts + weight_floats(), chunks, ctx.output(1), c_.out_channels);
+  }
+
+  // dU of tile rows [begin, end), in blocks.
+  void sum_rows(const RunContext& ctx, std::int64_t begin, std::int64_t end, std::int64_t tile_rows,
+                float* du, float* bias) const {
+    const WinogradKernels& k = kernels().winograd;
+    const WinogradSet& set = *layout_.set;
+    const WinogradShape& s = layout_.shape;
+    float* transformed = du + floats(du_floats()) / sizeof(float);
+    const WinogradTiles v = v_at(transformed, layout_.block_rows);
+    const WinogradTiles z = z_at(transformed, layout_.block_rows);
+    const std::int64_t blocks = ceil_div(end - begin, layout_.block_rows);
+    for (std::int64_t block = 0; block < blocks; ++block) {
+      const std::int64_t first = begin + (end - begin) * block / blocks;
+      const std::int64_t next = begin + (end - begin) * (block + 1) / blocks;
+      set.input(s, ctx.input(0), first, next - first, v);
+      set.gradient(s, ctx.input(1), first, next - first, z, bias);
+      WinogradAhead ahead;
+      const std::int64_t after = std::min(next + layout_.block_rows, tile_rows);
+      layout_.add_input(ahead, ctx.input(0), next, after);
+      layout_.add_gradient(ahead, ctx.input(1), next, after);
+      k.accumulate(v, z, 0, set.positions, (next - first) * s.tiles_x, s.channels, s.out_channels,
+                   du, du_plane_, block > 0, ahead);
+    }
+  }
+
+  void add_parts(const float* parts, std::int64_t count, float* sum, std::int64_t size) const {
+    std::copy_n(parts, size, sum);
+    for (std::int64_t part = 1; part < count; ++part)
+      kernels().gemm.add(sum, parts + part * part_floats(), size);
+  }
+
+  // Many channels: groups of tile rows are transformed, then every position adds to the one dU.
+  void sum_by_position(const RunContext& ctx, std::int64_t images) const {
     const WinogradKernels& k = kernels().winograd;
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
     const std::int64_t tile_rows = layout_.tile_rows(images);
-    const std::int64_t blocks = ceil_div(tile_rows, layout_.block_rows);
-    const std::int64_t chunks = std::clamp<std::int64_t>(blocks, 1, kChunks);
-    ctx.threads.parallel_for(
-        chunks, c_.flops(ctx.batch) * kNanosecondsPerFlop,
-        [&](std::int64_t chunk, std::byte* workspace) {
-          const std::int64_t tiles = layout_.block_tiles();
-          float* v_data = reinterpret_cast<float*>(workspace);
-          const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
-          const WinogradTiles z{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
-          float* part = du + chunk * part_floats();
-          float* bias = bias_ ? bias_sums(du, chunk) : nullptr;
-          std::fill_n(bias_sums(du, chunk), layout_.out_blocks, 0.0f);
-          if (blocks == 0) std::fill_n(part, set.positions * du_plane_, 0.0f);
-          const std::int64_t begin = blocks * chunk / chunks, end = blocks * (chunk + 1) / chunks;
-          for (std::int64_t block = begin; block < end; ++block) {
-            const std::int64_t first = block * layout_.block_rows;
-            const std::int64_t count = std::min(layout_.block_rows, tile_rows - first);
-            set.input(s, ctx.input(0), first, count, v);
-            set.gradient(s, ctx.input(1), first, count, z, bias);
-            const std::int64_t next = first + count, end_row = std::min(next + count, tile_rows);
-            WinogradAhead ahead;
-            layout_.add_input(ahead, ctx.input(0), next, end_row);
-            layout_.add_gradient(ahead, ctx.input(1), next, end_row);
-            k.accumulate(v, z, 0, set.positions, count * s.tiles_x, s.channels, s.out_channels,
-                         part, du_plane_, block > begin, ahead);
-          }
-        });
-    return chunks;
-  }
-
-  // Many channels: groups of tile rows are transformed, then every position adds to the one dU.
-  std::int64_t sum_by_position(const RunContext& ctx, std::int64_t images, float* du) const {
-    const WinogradKernels& k = kernels().winograd;
-    const WinogradSet& set = *layout_.set;
-    const WinogradShape& s = layout_.shape;
-    const std::int64_t tiles = group_rows_ * s.tiles_x, tile_rows = layout_.tile_rows(images);
-    float* v_data = du + static_cast<std::int64_t>(floats(part_floats()) / sizeof(float));
-    const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
-    const WinogradTiles z{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
-    float* row_bias = z.data + set.positions * z.plane;
-    float* bias = bias_sums(du, 0);
+    float* du = reinterpret_cast<float*>(ctx.scratch);
+    float* transformed = du + floats(du_floats()) / sizeof(float);
+    const WinogradTiles v = v_at(transformed, group_rows_), z = z_at(transformed, group_rows_);
+    float* bias = transformed + floats(transformed_floats(group_rows_)) / sizeof(float);
+    float* row_bias = bias + layout_.out_blocks;
     std::fill_n(bias, layout_.out_blocks, 0.0f);
-    if (tile_rows == 0) std::fill_n(du, set.positions * du_plane_, 0.0f);
     for (std::int64_t first = 0; first < tile_rows; first += group_rows_) {
       const std::int64_t count = std::min(group_rows_, tile_rows - first);
       const double share = c_.flops(ctx.batch) * kNanosecondsPerFlop * static_cast<double>(count) /
@@ -340,35 +363,41 @@ class WinogradWeightGradient final : public Op {
       });
       ctx.threads.parallel_for(set.positions, share, [&](std::int64_t p, std::byte*) {
         k.accumulate(v, z, p, p + 1, count * s.tiles_x, s.channels, s.out_channels, du, du_plane_,
-                     first > 0, ahead_of_group(ctx, p, first + count, tile_rows));
+                     first > 0, ahead_of_position(ctx, v, z, p, first + count, tile_rows));
       });
       if (bias_)
         for (std::int64_t row = 0; row < count; ++row)
           for (std::int64_t i = 0; i < layout_.out_blocks; ++i)
             bias[i] += row_bias[row * layout_.out_blocks + i];
     }
-    return 1;
+    ctx.threads.parallel_for(ceil_div(c_.channels, kShare), static_cast<double>(du_floats()) * 0.15,
+                             [&](std::int64_t task, std::byte*) {
+                               set.weights_gradient(
+                                   du, du_plane_, c_.channels, c_.out_channels, task * kShare,
+                                   std::min(c_.channels, (task + 1) * kShare), ctx.output(0));
+                             });
+    if (bias_) std::copy_n(bias, c_.out_channels, ctx.output(1));
   }
 
-  // A position's share of what the next group reads.
-  WinogradAhead ahead_of_group(const RunContext& ctx, std::int64_t position, std::int64_t first,
-                               std::int64_t tile_rows) const {
+  // The next position, and this one's share of what the next group reads.
+  WinogradAhead ahead_of_position(const RunContext& ctx, const WinogradTiles& v,
+                                  const WinogradTiles& z, std::int64_t position, std::int64_t first,
+                                  std::int64_t tile_rows) const {
     const std::int64_t rows = std::min(group_rows_, tile_rows - first);
-    const std::int64_t from = first + rows * position / layout_.set->positions;
-    const std::int64_t to = first + rows * (position + 1) / layout_.set->positions;
+    const std::int64_t positions = layout_.set->positions;
+    const std::int64_t from = first + rows * position / positions;
+    const std::int64_t to = first + rows * (position + 1) / positions;
+    const auto bytes = [](std::int64_t count) {
+      return count * static_cast<std::int64_t>(sizeof(float));
+    };
     WinogradAhead ahead;
+    if (position + 1 < positions) {
+      ahead.add(v.data + (position + 1) * v.plane, bytes(v.plane));
+      ahead.add(z.data + (position + 1) * z.plane, bytes(z.plane));
+    }
     layout_.add_input(ahead, ctx.input(0), from, to);
     layout_.add_gradient(ahead, ctx.input(1), from, to);
     return ahead;
-  }
-
-  void add_bias(const RunContext& ctx, float* du, std::int64_t parts) const {
-    float* db = ctx.output(1);
-    for (std::int64_t i = 0; i < c_.out_channels; ++i) {
-      float sum = 0;
-      for (std::int64_t part = 0; part < parts; ++part) sum += bias_sums(du, part)[i];
-      db[i] = sum;
-    }
   }
 
   Convolution c_;
