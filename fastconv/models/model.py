@@ -180,6 +180,16 @@ class Model(Trainer, Layer):
 
     # Building and calling
 
+    def _symbolic_inputs(self) -> Any:
+        """Tensors of the shapes that the model takes, arranged as it takes them."""
+        if self._graph is not None:
+            return self._graph.inputs
+        if not self.built or self._build_shape is None:
+            raise ValueError(
+                f"model {self.name!r} does not know the shapes of its inputs: build it, or call it"
+            )
+        return _placeholders(self._build_shape)
+
     def build(self, input_shape: Any) -> None:
         """Create the weights by calling the model on symbolic inputs of a shape."""
         tensors = _placeholders(as_shape(input_shape))
@@ -312,6 +322,26 @@ class Model(Trainer, Layer):
         from fastconv.saving.saving import load_weights
 
         load_weights(self, filepath, **kwargs)
+
+    def export(
+        self, filepath: str | PathLike[str], format: str = "onnx", overwrite: bool = True
+    ) -> None:
+        """Write what :meth:`predict` computes for other runtimes: an ONNX file (opset 17).
+
+        Inputs and outputs keep their names, shapes and layout; the number of rows is free. Needs
+        the package ``onnx``: ``pip install 'fastconv[onnx]'``.
+
+        Raises:
+            ImportError: if it is missing.
+            ValueError: for another format, a name that does not end in .onnx, a model that has no
+                weights yet, or a layer that ONNX has no operator for (the message names it).
+            FileExistsError: if the file exists and ``overwrite`` is False.
+        """
+        from fastconv.saving.onnx import export_model
+
+        if format != "onnx":
+            raise ValueError(f"format must be 'onnx', got {format!r}")
+        export_model(self, filepath, overwrite=overwrite)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON text, for :func:`model_from_json`."""

@@ -17,9 +17,12 @@ Specs = list[tuple[Shape, str]]
 _FOLDED = 1 << 16  # a constant may grow to this many elements
 
 
-def simplify(program: Program) -> Flow:
-    """The flow of a program, its outputs and updates pinned."""
-    made = _Simplifier(program)
+def simplify(program: Program, *, fixed: bool = False) -> Flow:
+    """The flow of a program, its outputs and updates pinned.
+
+    With ``fixed``, variables are constants of the value that they have now.
+    """
+    made = _Simplifier(program, fixed)
     for node in program.nodes:
         inputs = [made.value(t) for t in node.inputs]
         specs = [(t.shape, t.dtype) for t in node.outputs]
@@ -36,8 +39,9 @@ def simplify(program: Program) -> Flow:
 
 
 class _Simplifier:
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, fixed: bool) -> None:
         self.flow = Flow()
+        self.fixed = fixed
         self.values: dict[int, Value] = {}  # by the tensor
         self.scope = ""
         self.name = ""  # the primitive that a rule looks at
@@ -53,7 +57,10 @@ class _Simplifier:
         if known is not None:
             return known
         if isinstance(tensor.source, Variable):
-            known = self.flow.variable(tensor.source)
+            if self.fixed:
+                known = self.constant(tensor.source.numpy())
+            else:
+                known = self.flow.variable(tensor.source)
         elif tensor.source is not None:
             known = self.constant(tensor.source)
         else:
