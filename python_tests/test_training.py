@@ -91,12 +91,12 @@ def test_the_same_bits_again_and_for_any_threads():
             np.testing.assert_array_equal(v, w)
 
 
-def conv_net():
+def conv_net(optimizer="adam", backend="native"):
     config.set_random_seed(11)
     model = Sequential(
         [
             layers.Input((10, 10, 3)),
-            layers.Conv2D(12, 3, padding="same"),
+            layers.Conv2D(12, 3, padding="same", use_bias=False),
             layers.BatchNormalization(),
             layers.Activation("relu"),
             layers.MaxPooling2D(2),
@@ -106,7 +106,9 @@ def conv_net():
             layers.Dense(4, activation="softmax"),
         ]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], backend=backend
+    )
     return model
 
 
@@ -143,6 +145,21 @@ def test_backends_agree():
     for key, values in history.items():
         np.testing.assert_allclose(values, reference[key], rtol=1e-4)
     np.testing.assert_allclose(model.predict(X), other.predict(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
+def test_backends_agree_after_20_steps_of_a_conv_net(optimizer):
+    """Weights, losses and predictions to 1e-4."""
+    images = RNG.uniform(size=(98, 10, 10, 3)).astype(np.float32)
+    labels = images.mean(axis=(1, 2)).argmax(axis=1)
+    models = [conv_net(optimizer, backend) for backend in ("native", "numpy")]
+    histories = [m.fit(images, labels, batch_size=10, epochs=2, verbose=0) for m in models]
+    assert [int(m.optimizer.iterations) for m in models] == [20, 20]
+    for key, values in histories[0].history.items():
+        np.testing.assert_allclose(values, histories[1].history[key], atol=1e-4)
+    np.testing.assert_allclose(*(m.predict(images) for m in models), atol=1e-4)
+    for v, w in zip(*(m.get_weights() for m in models), strict=True):
+        np.testing.assert_allclose(v, w, atol=1e-4)
 
 
 def test_dropout_is_the_same_in_both_backends():
