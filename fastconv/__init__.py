@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fastconv import (
         activations,
         applications,
+        backend,
         callbacks,
         config,
         constraints,
@@ -34,13 +35,19 @@ if TYPE_CHECKING:
         utils,
     )
     from fastconv.graph.tensor import Variable
-    from fastconv.layers import Input, Layer
+    from fastconv.initializers import Initializer
+    from fastconv.layers import Input, InputSpec, Layer
+    from fastconv.losses import Loss
+    from fastconv.metrics import Metric
     from fastconv.models import Model, Sequential
+    from fastconv.optimizers import Optimizer
+    from fastconv.regularizers import Regularizer
 
 _MODULES = frozenset(
     {
         "activations",
         "applications",
+        "backend",
         "callbacks",
         "config",
         "constraints",
@@ -59,9 +66,15 @@ _MODULES = frozenset(
     }
 )
 _OBJECTS = {
+    "Initializer": "fastconv.initializers",
     "Input": "fastconv.layers",
+    "InputSpec": "fastconv.layers",
     "Layer": "fastconv.layers",
+    "Loss": "fastconv.losses",
+    "Metric": "fastconv.metrics",
     "Model": "fastconv.models",
+    "Optimizer": "fastconv.optimizers",
+    "Regularizer": "fastconv.regularizers",
     "Sequential": "fastconv.models",
     "Variable": "fastconv.graph.tensor",
 }
@@ -84,14 +97,21 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Initializer",
     "Input",
+    "InputSpec",
     "Layer",
+    "Loss",
+    "Metric",
     "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "Variable",
     "__version__",
     "activations",
     "applications",
+    "backend",
     "callbacks",
     "config",
     "constraints",

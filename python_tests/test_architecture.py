@@ -20,14 +20,14 @@ LEVELS: list[dict[str, set[str]]] = [
     {"_core": set()},
     {"graph": {"reference"}, "reference": {"graph"}},
     {"config": set(), "random": set()},
-    {"ops": set(), "utils": set(), "saving.registry": set()},
+    {"ops": set(), "utils": set(), "saving.registry": set(), "compat.methods": set()},
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
     | {"constraints": set(), "losses": set()},
     {"layers": set(), "optimizers": set(), "metrics": set(), "callbacks": set()},
     {"saving": set(), "training": {"saving"}},
     {"models": set()},
-    {"applications": set()},
-    {"": set()},  # fastconv/__init__.py
+    {"applications": set(), "compat": set()},
+    {"": set(), "backend": set()},  # fastconv/__init__.py, and a path to compat.backend
     {"cli": set()},
     {"__main__": set()},
 ]

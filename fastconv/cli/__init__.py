@@ -1,4 +1,4 @@
-"""The command line: ``fastconv train | evaluate | predict | info``."""
+"""The command line: ``fastconv train | evaluate | predict | run | info``."""
 
 from fastconv.cli.main import main
 

@@ -36,6 +36,11 @@ _PREDICT = """\
 Say what a saved model sees in each image (PNG, JPEG ...; needs the extra "plots"). An image is
 converted to the model's size and channels, with values from 0 to 1.
 """
+_RUN = """\
+Run a Python script or a notebook that imports keras, or tensorflow.keras, unchanged: fastconv
+answers for them, in that process alone. A notebook is written beside, with its outputs, as
+FILE.out.ipynb (needs the extra "notebooks"). The file is first checked for what is not covered.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
         help="for dark drawings on white, as nets see white on dark",
     )
     _add_threads(predict)
+
+    run = commands.add_parser("run", help="run a Keras script or notebook", description=_RUN)
+    run.add_argument(
+        "--check", action="store_true", help="only list what is not covered; 1 if there is any"
+    )
+    run.add_argument("--unchecked", action="store_true", help="run without checking first")
+    run.add_argument("file", type=Path, metavar="FILE", help="a .py or .ipynb file")
+    run.add_argument(
+        "arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of the script"
+    )
 
     info = commands.add_parser(
         "info",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.compat.methods import OldMethods
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Array, Tensor
 from fastconv.layers.functional import adopt, output_specs
@@ -22,7 +23,7 @@ from fastconv.training.trainer import Trainer
 _UNSET: Any = object()
 
 
-class Model(Trainer, Layer):
+class Model(Trainer, OldMethods, Layer):
     """A network of layers.
 
     ``Model(inputs, outputs)`` is a functional model: everything between tensors of :func:`Input`

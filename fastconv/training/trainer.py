@@ -307,17 +307,6 @@ class Trainer(Inspection):
         ]
         return step.pack(columns)
 
-    def predict_classes(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Array:
-        """The predicted classes: ``p > 0.5`` for one output unit, else the largest (int32)."""
-        p = self.predict(x, batch_size, verbose)
-        if p.shape[-1] == 1:
-            return np.asarray(p > 0.5, np.int32)
-        return np.asarray(p.argmax(axis=-1), np.int32)
-
-    def predict_proba(self, x: Any, batch_size: int | None = None, verbose: Any = 0) -> Any:
-        """An older name of :meth:`predict`."""
-        return self.predict(x, batch_size, verbose)
-
     # ---- single batches
 
     def train_on_batch(

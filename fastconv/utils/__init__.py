@@ -1,15 +1,64 @@
 """Helpers around models: labels, files, data sets, pictures."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastconv.config import set_random_seed
 from fastconv.utils.dataset_utils import PyDataset, Sequence
 from fastconv.utils.file_utils import get_file
 from fastconv.utils.numerical_utils import normalize, to_categorical
 
+if TYPE_CHECKING:
+    from fastconv.callbacks import Progbar
+    from fastconv.compat.backend import clear_session
+    from fastconv.saving import (
+        CustomObjectScope,
+        custom_object_scope,
+        deserialize_keras_object,
+        get_custom_objects,
+        get_registered_name,
+        get_registered_object,
+        register_keras_serializable,
+        serialize_keras_object,
+    )
+
+_ELSEWHERE = {  # found here as well; imported when used, for they are above this package
+    "CustomObjectScope": "fastconv.saving",
+    "Progbar": "fastconv.callbacks",
+    "clear_session": "fastconv.compat.backend",
+    "custom_object_scope": "fastconv.saving",
+    "deserialize_keras_object": "fastconv.saving",
+    "get_custom_objects": "fastconv.saving",
+    "get_registered_name": "fastconv.saving",
+    "get_registered_object": "fastconv.saving",
+    "register_keras_serializable": "fastconv.saving",
+    "serialize_keras_object": "fastconv.saving",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ELSEWHERE:
+        return getattr(import_module(_ELSEWHERE[name]), name)
+    raise AttributeError(f"module 'fastconv.utils' has no attribute {name!r}")
+
+
 __all__ = [
+    "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
     "get_file",
+    "get_registered_name",
+    "get_registered_object",
     "normalize",
+    "register_keras_serializable",
+    "serialize_keras_object",
     "set_random_seed",
     "to_categorical",
 ]
