@@ -38,6 +38,31 @@ def test_convolution_algorithm() -> None:
         config.set_conv_algorithm("auto")
 
 
+def test_convolution_precision() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((2, 12, 12, 64), np.float32)
+    w = rng.standard_normal((3, 3, 64, 64), np.float32)
+
+    def result() -> np.ndarray:
+        return np.asarray(ops.conv(x, w))
+
+    assert config.conv_precision() == "default"
+    fast = result()
+    try:
+        config.set_conv_precision("high")
+        assert config.conv_precision() == "high"
+        exact = result()
+        config.set_conv_algorithm("direct")
+        np.testing.assert_array_equal(result(), exact)
+        with pytest.raises(ValueError, match=r"'fast'.*high"):
+            config.set_conv_precision("fast")
+    finally:
+        config.set_conv_algorithm("auto")
+        config.set_conv_precision("default")
+    assert not np.array_equal(fast, exact)
+    np.testing.assert_allclose(fast, exact, rtol=0, atol=1e-5 * np.abs(exact).max())
+
+
 def test_data_format_is_the_default_of_layers() -> None:
     assert config.image_data_format() == "channels_last"
     try:

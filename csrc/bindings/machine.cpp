@@ -71,6 +71,8 @@ void init_machine(py::module_& m) {
   m.def("set_num_threads", &set_num_threads, py::arg("count"));
   m.def("set_conv_algorithm", &set_conv_algorithm, py::arg("name"));
   m.def("conv_algorithm", &conv_algorithm);
+  m.def("set_conv_precision", &set_conv_precision, py::arg("name"));
+  m.def("conv_precision", &conv_precision);
   m.def("op_names", &op_names, "The operations that a plan can be made of.");
   m.def("measure_peaks", &measure_peaks, py::arg("threads"),
         "Measured GFLOP/s of float32 multiply-adds and GB/s of reading memory, on `threads` "

@@ -6,6 +6,7 @@ namespace fastconv {
 namespace {
 
 std::string process_algorithm = "auto";
+std::string process_precision = "default";
 
 std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
                                    std::int64_t least) {
@@ -108,6 +109,8 @@ Convolution Convolution::weight_grad(const OpSpec& spec) {
 
 void set_conv_algorithm(const std::string& name) { process_algorithm = name; }
 std::string conv_algorithm() { return process_algorithm; }
+void set_conv_precision(const std::string& name) { process_precision = name; }
+std::string conv_precision() { return process_precision; }
 
 std::string wanted_algorithm(const OpSpec& spec) {
   const std::string wanted = spec.attrs.text("algorithm", process_algorithm);

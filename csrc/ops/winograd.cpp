@@ -409,6 +409,7 @@ class WinogradWeightGradient final : public Op {
 }  // namespace
 
 bool winograd_can(const Convolution& c, const OpSpec& spec) {
+  if (conv_precision() == "high") return false;
   if (c.kernel_y != 3 || c.kernel_x != 3 || c.stride_y != 1 || c.stride_x != 1 ||
       c.dilation_y != 1 || c.dilation_x != 1 || c.groups != 1)
     return false;

@@ -8,7 +8,7 @@
 
 namespace fastconv {
 
-// Whether the algorithm can do this convolution (with what `spec` fuses into it) ...
+// Whether the algorithm can do this convolution (with what `spec` fuses into it), and may ...
 bool winograd_can(const Convolution& c, const OpSpec& spec);
 // ... and whether it beats the direct method: by shape alone.
 bool winograd_wins(const Convolution& c);
