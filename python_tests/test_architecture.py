@@ -22,7 +22,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {"config": set(), "random": set()},
     {"ops": set(), "utils": set(), "saving.registry": set(), "compat.methods": set()},
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
-    | {"constraints": set(), "losses": set()},
+    | {"constraints": set(), "losses": set(), "preprocessing": set()},
     {"layers": set(), "optimizers": set(), "metrics": set(), "callbacks": set()},
     {"saving": set(), "training": {"saving"}},
     {"models": set()},

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fastconv.config import set_random_seed
 from fastconv.utils.dataset_utils import PyDataset, Sequence
 from fastconv.utils.file_utils import get_file
+from fastconv.utils.image_dataset_utils import image_dataset_from_directory
+from fastconv.utils.image_utils import array_to_img, img_to_array, load_img, save_img
 from fastconv.utils.numerical_utils import normalize, to_categorical
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ __all__ = [
     "Progbar",
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
@@ -56,8 +59,12 @@ __all__ = [
     "get_file",
     "get_registered_name",
     "get_registered_object",
+    "image_dataset_from_directory",
+    "img_to_array",
+    "load_img",
     "normalize",
     "register_keras_serializable",
+    "save_img",
     "serialize_keras_object",
     "set_random_seed",
     "to_categorical",

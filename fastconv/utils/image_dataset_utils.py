@@ -1,0 +1,269 @@
+"""A data set of the picture files in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastconv import random
+from fastconv.config import standardize_data_format
+from fastconv.utils.dataset_utils import PyDataset
+from fastconv.utils.image_utils import CHANNELS, check_choice, img_to_array, load_img
+from fastconv.utils.resampling import INTERPOLATIONS, resize
+
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+NAME = "image_dataset_from_directory"
+
+
+class ImageDataset(PyDataset):
+    """Batches of pictures, read when they are asked for; made by `image_dataset_from_directory`.
+
+    ``class_names`` and ``file_paths`` tell what is in it. Each epoch has a new order with
+    ``shuffle``.
+    """
+
+    def __init__(
+        self,
+        file_paths: list[str],
+        targets: Any,
+        class_names: list[str] | None,
+        *,
+        batch_size: int | None,
+        image_size: tuple[int, int],
+        color_mode: str,
+        interpolation: str,
+        fit: str,
+        data_format: str,
+        shuffle: bool,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.file_paths = file_paths
+        self.class_names = class_names
+        self.batch_size = batch_size
+        self.image_size = image_size
+        self.color_mode = color_mode
+        self.interpolation = interpolation
+        self.data_format = data_format
+        self.shuffle = shuffle
+        self.seed = seed
+        self._targets = targets
+        self._fit = fit
+        self._begin(0)
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch = epoch
+        key = np.array([self.seed % 2**32, epoch + 1], np.uint64)
+        numbers = np.random.Generator(np.random.Philox(key=key))
+        count = len(self.file_paths)
+        self._order = numbers.permutation(count) if self.shuffle else np.arange(count)
+
+    def __len__(self) -> int:
+        return -(-len(self.file_paths) // (self.batch_size or 1))
+
+    def __getitem__(self, index: int) -> Any:
+        if not 0 <= index < len(self):
+            raise IndexError(f"batch {index} of {len(self)} batches")
+        size = self.batch_size or 1
+        rows = self._order[index * size : (index + 1) * size]
+        images = np.stack([self._image(self.file_paths[i]) for i in rows])
+        if self.batch_size is None:
+            return images[0] if self._targets is None else (images[0], self._targets[rows[0]])
+        return images if self._targets is None else (images, self._targets[rows])
+
+    def __iter__(self) -> Any:
+        """The batches of one epoch; the next time those of the next epoch."""
+        for i in range(len(self)):
+            yield self[i]
+        self.on_epoch_end()
+
+    def on_epoch_end(self) -> None:
+        self._begin(self._epoch + 1)
+
+    def _image(self, path: str) -> Any:
+        x = img_to_array(load_img(path, self.color_mode), "channels_last")
+        height, width = self.image_size
+        if self._fit == "crop":
+            x = _cropped(x, height, width)
+        inner = _inner(x.shape, height, width) if self._fit == "pad" else (height, width)
+        x = resize(x, *inner, self.interpolation)
+        if inner != (height, width):
+            top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+            rest = (height - inner[0] - top, width - inner[1] - left)
+            x = np.pad(x, ((top, rest[0]), (left, rest[1]), (0, 0)))
+        return x if self.data_format == "channels_last" else x.transpose(2, 0, 1)
+
+
+def image_dataset_from_directory(
+    directory: Any,
+    labels: Any = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int | None = 32,
+    image_size: int | Sequence[int] = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    verbose: bool = True,
+) -> Any:
+    """Batches of the pictures in a folder, as float32 values in 0..255.
+
+    Args:
+        directory: a folder with a folder of pictures for each class.
+        labels: ``"inferred"`` from the folders, a list of whole numbers in the order of the
+            files, or None for none.
+        label_mode: ``"int"`` (int32), ``"categorical"`` (one-hot rows), ``"binary"`` (float32
+            rows of one number), or None for none.
+        class_names: the folders' names in the order of their numbers; alphabetical otherwise.
+        color_mode: ``"rgb"``, ``"rgba"`` or ``"grayscale"``.
+        batch_size: None gives single pictures.
+        image_size: (height, width) that all are resized to.
+        shuffle: the files in a random order, a new one each epoch.
+        seed: of the order; needed if the files are shuffled before they are split.
+        validation_split, subset: the part for validation (the last files), and which part to
+            return: ``"training"``, ``"validation"`` or ``"both"``.
+        interpolation: ``"bilinear"`` or ``"nearest"``.
+        crop_to_aspect_ratio, pad_to_aspect_ratio: keep proportions, by cutting or by adding zeros.
+        verbose: whether to print how many files there are.
+
+    Returns:
+        A data set of ``(images, labels)`` (or of images) for ``fit``, ``evaluate`` and ``predict``,
+        with ``class_names`` and ``file_paths``; two of them for ``subset="both"``.
+
+    Raises:
+        ValueError: for arguments that are not of these kinds, or a folder without pictures.
+        ImportError: pillow is not installed.
+    """
+    check_choice(NAME, "label_mode", label_mode, ("int", "categorical", "binary", None))
+    check_choice(NAME, "color_mode", color_mode, CHANNELS)
+    check_choice(NAME, "interpolation", interpolation, INTERPOLATIONS)
+    check_choice(NAME, "subset", subset, (None, "training", "validation", "both"))
+    if crop_to_aspect_ratio and pad_to_aspect_ratio:
+        raise ValueError(f"{NAME}: only one of crop_to_aspect_ratio and pad_to_aspect_ratio")
+    if (validation_split is None) != (subset is None):
+        raise ValueError(f"{NAME}: validation_split and subset go together")
+    if validation_split is not None:
+        if not 0 < validation_split < 1:
+            raise ValueError(f"{NAME}: validation_split must be in (0, 1), got {validation_split}")
+        if shuffle and seed is None and subset != "both":
+            raise ValueError(f"{NAME}: a split of shuffled files needs a seed, or shuffle=False")
+    seed = random.next_seed() if seed is None else int(seed)
+    paths, numbers, names = _index(Path(directory), labels, class_names, follow_links)
+    if not paths:
+        raise ValueError(f"{NAME}: {directory} has no pictures ({', '.join(ENDINGS)})")
+    if label_mode is None:
+        numbers, names = None, None
+    if label_mode == "binary" and numbers is not None and len(names or ()) != 2:
+        raise ValueError(f"{NAME}: label_mode='binary' needs two classes, got {names}")
+    if verbose:
+        known = "" if names is None else f" belonging to {len(names)} classes"
+        print(f"Found {len(paths)} files{known}.")
+    order = np.arange(len(paths))
+    if shuffle:
+        key = np.array([seed % 2**32, 0], np.uint64)
+        order = np.random.Generator(np.random.Philox(key=key)).permutation(len(paths))
+    targets = _encoded(numbers, label_mode, len(names or ()))
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+
+    def part(rows: Any, use: str, shuffled: bool) -> ImageDataset:
+        if verbose and use:
+            print(f"Using {len(rows)} files for {use}.")
+        if not len(rows):
+            raise ValueError(f"{NAME}: no pictures are left for {use}")
+        return ImageDataset(
+            [paths[i] for i in rows],
+            None if targets is None else targets[rows],
+            names,
+            batch_size=batch_size,
+            image_size=(int(height), int(width)),
+            color_mode=color_mode,
+            interpolation=interpolation,
+            fit="crop" if crop_to_aspect_ratio else "pad" if pad_to_aspect_ratio else "",
+            data_format=standardize_data_format(data_format),
+            shuffle=shuffled,
+            seed=seed,
+        )
+
+    if validation_split is None:
+        return part(order, "", shuffle)
+    cut = len(order) - int(validation_split * len(order))
+    if subset == "training":
+        return part(order[:cut], "training", shuffle)
+    if subset == "validation":
+        return part(order[cut:], "validation", shuffle)
+    return [part(order[:cut], "training", shuffle), part(order[cut:], "validation", False)]
+
+
+def _index(
+    root: Path, labels: Any, class_names: Sequence[str] | None, follow_links: bool
+) -> tuple[list[str], Any, list[str] | None]:
+    """Files, their class numbers and the names of the classes."""
+    if isinstance(labels, str) and labels == "inferred":
+        folders = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name[0] != ".")
+        if class_names is not None and not set(class_names) <= set(folders):
+            raise ValueError(
+                f"{NAME}: class_names must be among the folders {folders}, got {class_names}"
+            )
+        names = folders if class_names is None else list(class_names)
+        files = [_files(root / name, follow_links) for name in names]
+        numbers = np.repeat(np.arange(len(names)), [len(f) for f in files])
+        return [path for group in files for path in group], numbers, names
+    if class_names is not None:
+        raise ValueError(f"{NAME}: class_names goes with labels='inferred'")
+    paths = _files(root, follow_links)
+    if labels is None:
+        return paths, None, None
+    numbers = np.asarray(labels)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or len(numbers) != len(paths):
+        raise ValueError(
+            f"{NAME}: labels must be 'inferred', None or {len(paths)} whole numbers, one for "
+            f"each file, got {numbers.dtype} of shape {numbers.shape}"
+        )
+    return paths, numbers, [str(n) for n in np.unique(numbers)]
+
+
+def _files(folder: Path, follow_links: bool) -> list[str]:
+    return [
+        str(Path(root, name))
+        for root, _, names in sorted(os.walk(folder, followlinks=follow_links))
+        for name in sorted(names)
+        if name.lower().endswith(ENDINGS)
+    ]
+
+
+def _encoded(numbers: Any, label_mode: str | None, classes: int) -> Any:
+    if numbers is None:
+        return None
+    if label_mode == "binary":
+        return numbers.astype(np.float32)[:, np.newaxis]
+    if label_mode == "categorical":
+        if numbers.min() < 0 or numbers.max() >= classes:
+            raise ValueError(f"{NAME}: one-hot rows need labels 0..{classes - 1}")
+        return np.eye(classes, dtype=np.float32)[numbers]
+    return numbers.astype(np.int32)
+
+
+def _cropped(x: Any, height: int, width: int) -> Any:
+    """The largest part in the middle with the target's proportions."""
+    rows, columns = x.shape[:2]
+    down = max(min(rows, columns * height // width), 1)
+    right = max(min(columns, rows * width // height), 1)
+    top, left = (rows - down) // 2, (columns - right) // 2
+    return x[top : top + down, left : left + right]
+
+
+def _inner(shape: Sequence[int], height: int, width: int) -> tuple[int, int]:
+    """The largest size of the picture's proportions inside of the target."""
+    ratio = max(shape[0] / height, shape[1] / width)
+    return max(int(shape[0] / ratio), 1), max(int(shape[1] / ratio), 1)
