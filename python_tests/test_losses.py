@@ -191,6 +191,7 @@ def test_names():
         (lambda: losses.binary_crossentropy(np.ones((2, 3)), np.ones((2, 1))), "binary"),
         (lambda: losses.categorical_crossentropy(LABELS, SIMPLEX), "sparse_categorical"),
         (lambda: losses.sparse_categorical_crossentropy(ONE_HOT, SIMPLEX), "one-hot"),
+        (lambda: losses.sparse_categorical_crossentropy(LABELS + 1, SIMPLEX), "from 0 to"),
         (lambda: losses.categorical_crossentropy(ONE_HOT, SIMPLEX, axis=0), "last axis"),
         (lambda: losses.MeanSquaredError(reduction="average"), "reduction"),
         (lambda: losses.CategoricalCrossentropy(label_smoothing=2.0), "label_smoothing"),

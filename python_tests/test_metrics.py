@@ -158,6 +158,8 @@ def test_config_round_trip(name):
 def test_names():
     assert metrics.get("mse") is metrics.get("MSE")
     assert metrics.get("AUC").name == "auc"
+    assert metrics.get("cosine_similarity")([[1.0, 2.0]], [[2.0, 1.0]]) == pytest.approx(0.8)
+    assert metrics.get("root_mean_squared_error").name == "root_mean_squared_error"
     assert metrics.get("RootMeanSquaredError").name == "root_mean_squared_error"
     with pytest.raises(ValueError, match="Did you mean 'Precision'"):
         metrics.get("precison")

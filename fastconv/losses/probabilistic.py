@@ -9,6 +9,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
+
 from fastconv import config, ops
 from fastconv.graph.tensor import Tensor
 from fastconv.losses.loss import LossFunctionWrapper, operand, pair, weighted
@@ -142,7 +144,7 @@ def sparse_categorical_crossentropy(
         axis: the last axis.
 
     Raises:
-        ValueError: if the shapes do not fit.
+        ValueError: if the shapes do not fit, or an array of labels holds other classes.
     """
     name = "sparse_categorical_crossentropy"
     y_true, y_pred = operand(y_true, "int32"), operand(y_pred, "float32")
@@ -161,6 +163,10 @@ def sparse_categorical_crossentropy(
         y_true = ops.where(valid, y_true, 0)
         if str(y_true.dtype) != "int32":
             y_true = ops.cast(y_true, "int32")
+    if isinstance(y_true, np.ndarray) and y_true.size:
+        classes, low, high = y_pred.shape[-1], y_true.min(), y_true.max()
+        if low < 0 or high >= classes:
+            raise ValueError(f"{name}: labels must be from 0 to {classes - 1}, got {low} to {high}")
     logits = _are_logits(y_pred, "softmax", from_logits)
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=logits)
     return values if valid is None else ops.where(valid, values, 0.0)

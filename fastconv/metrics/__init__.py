@@ -119,7 +119,9 @@ METRIC_FUNCTIONS: dict[str, Callable[..., Any]] = {
             top_k_categorical_accuracy,
         )
     },
+    "cosine_similarity": CosineSimilarity,  # the metric grows with likeness, the loss falls
     "rmse": RootMeanSquaredError,
+    "root_mean_squared_error": RootMeanSquaredError,
 }
 
 
