@@ -196,6 +196,7 @@ def _moves() -> list[Case]:
         Case("broadcast_to", (Arg((4, 1)),), {"shape": [2, 4, 3]}, 0.0),
         Case("take", (Arg((10, 6)), Arg((3, 4), below(10), True)), {"axis": 0}, 0.0),
         Case("take", (x, Arg((7,), below(5))), {"axis": 2}, 0.0),
+        Case("take", (x, Arg((3, 2, 5), below(4), True)), {"axis": 1, "batch_dims": 1}, 0.0),
         Case(
             "scatter_add",
             (Arg((3, 4, 6), normal, True), Arg((3, 4), below(10), True)),
@@ -206,6 +207,12 @@ def _moves() -> list[Case]:
             "scatter_add",
             (Arg((3, 4, 7, 6), normal, True), Arg((7,), below(5))),
             {"shape": [-1, 4, 5, 6], "axis": 2},
+            1e-6,
+        ),
+        Case(
+            "scatter_add",
+            (Arg((3, 9, 6), normal, True), Arg((3, 9), below(5), True)),
+            {"shape": [-1, 5, 6], "axis": 1, "batch_dims": 1},
             1e-6,
         ),
         Case("one_hot", (Arg((9,), below(12), True),), {"depth": 10}, 0.0, 0, False),

@@ -40,6 +40,12 @@ ROWS = Tensor((None, 10))
         ("broadcast_to", (Tensor((3,)),), {"shape": [2, 4]}, "do not broadcast"),
         ("broadcast_to", (Tensor((3,)),), {"shape": [-1, 3]}, "needs a batched tensor"),
         ("take", (ROWS, Tensor((2,), "int32")), {"axis": 0}, "batch axis"),
+        (
+            "take",
+            (ROWS, Tensor((2,), "int32")),
+            {"axis": 1, "batch_dims": 1},
+            "indices for each row",
+        ),
         ("one_hot", (Tensor((None,), "int32"),), {"depth": 0}, "positive, got 0"),
         ("flip", (ROWS,), {"axes": [0]}, "batch axis"),
         ("matmul", (ROWS, Tensor((9, 4))), {}, "inner dimensions differ"),

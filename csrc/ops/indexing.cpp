@@ -49,11 +49,12 @@ class Indices {
 };
 
 // A tensor as (outer, n, inner) about the axis that is indexed, `picked` the other side of it as
-// (outer, indices, inner).
+// (outer, indices, inner). With batch_dims 1 each row of the first axis has indices of its own.
 struct Lookup {
   TensorDesc whole, picked;
   Indices indices;
   std::int64_t axis, n, inner = 1;
+  bool own;  // indices for each row
 
   Lookup(const OpSpec& spec, const TensorDesc& whole, const TensorDesc& picked,
          const TensorDesc& index_desc)
@@ -63,12 +64,19 @@ struct Lookup {
       fail(spec,
            "axis " + std::to_string(axis) + " of a tensor of rank " + std::to_string(whole.rank()));
     if (axis < 0) axis += whole.rank();
+    const std::int64_t batch_dims = spec.attrs.integer("batch_dims", 0);
+    own = batch_dims == 1;
+    if (batch_dims < 0 || batch_dims > 1 || (own && axis != 1))
+      fail(spec, "batch_dims must be 0, or 1 with axis 1");
+    if (own && (index_desc.rank() < 1 || index_desc.shape[0] != whole.shape[0] ||
+                index_desc.batched != whole.batched))
+      fail(spec, "each row needs indices of its own");
     const bool whole_batched = whole.batched && axis > 0;
-    const bool index_batched = index_desc.batched && axis == 0;
+    const bool index_batched = index_desc.batched && (axis == 0 || own);
     if ((whole.batched && !whole_batched) || (index_desc.batched && !index_batched))
       fail(spec, "the batch must stay the first axis");
     std::vector<std::int64_t> shape(whole.shape.begin(), whole.shape.begin() + axis);
-    shape.insert(shape.end(), index_desc.shape.begin(), index_desc.shape.end());
+    shape.insert(shape.end(), index_desc.shape.begin() + (own ? 1 : 0), index_desc.shape.end());
     shape.insert(shape.end(), whole.shape.begin() + axis + 1, whole.shape.end());
     if (picked.shape != shape || picked.batched != (whole_batched || index_batched) ||
         picked.dtype != whole.dtype)
@@ -81,6 +89,11 @@ struct Lookup {
     std::int64_t count = 1;
     for (std::int64_t d = 0; d < axis; ++d) count *= whole.dim(d, batch);
     return count;
+  }
+  // Indices for one part of `outer`.
+  std::int64_t count(std::int64_t batch) const {
+    const std::int64_t all = indices.desc.size(batch);
+    return own ? all / std::max<std::int64_t>(indices.desc.dim(0, batch), 1) : all;
   }
 };
 
@@ -103,7 +116,7 @@ class Take final : public Op {
  private:
   template <class T>
   void copy(const RunContext& ctx) const {
-    const std::int64_t count = l_.indices.desc.size(ctx.batch), inner = l_.inner;
+    const std::int64_t count = l_.count(ctx.batch), inner = l_.inner;
     const std::int64_t rows = l_.outer(ctx.batch) * count;
     const std::int64_t group = std::max<std::int64_t>(1, 16384 / std::max<std::int64_t>(inner, 1));
     const T nothing = std::is_floating_point_v<T> ? std::numeric_limits<T>::quiet_NaN() : T{};
@@ -113,7 +126,7 @@ class Take final : public Op {
         (rows + group - 1) / group, static_cast<double>(rows * (inner + 10)) * 0.2,
         [&](std::int64_t task, std::byte*) {
           for (std::int64_t r = task * group; r < std::min(rows, (task + 1) * group); ++r) {
-            const std::int64_t i = l_.indices.at(ctx.in[1], r % count, l_.n);
+            const std::int64_t i = l_.indices.at(ctx.in[1], l_.own ? r : r % count, l_.n);
             if (i < 0)
               std::fill_n(y + r * inner, inner, nothing);
             else
@@ -150,7 +163,7 @@ class ScatterAdd final : public Op {
  private:
   template <class T>
   void add(const RunContext& ctx, void (*add_row)(T*, const T*, std::ptrdiff_t)) const {
-    const std::int64_t count = l_.indices.desc.size(ctx.batch), inner = l_.inner, n = l_.n;
+    const std::int64_t count = l_.count(ctx.batch), inner = l_.inner, n = l_.n;
     const std::int64_t outer = l_.outer(ctx.batch);
     const std::int64_t ranges = outer * inner * n < 65536 ? 1 : std::clamp<std::int64_t>(n, 1, 16);
     const T* updates = ctx.input<T>(0);
@@ -163,7 +176,7 @@ class ScatterAdd final : public Op {
       T* rows = out + o * n * inner;
       std::fill_n(rows + begin * inner, (end - begin) * inner, T{});
       for (std::int64_t i = 0; i < count; ++i) {
-        const std::int64_t row = l_.indices.at(ctx.in[1], i, n);
+        const std::int64_t row = l_.indices.at(ctx.in[1], l_.own ? o * count + i : i, n);
         if (row >= begin && row < end)
           add_row(rows + row * inner, updates + (o * count + i) * inner, inner);
       }

@@ -40,10 +40,23 @@ def _pad(x: Array, *, pads: Sequence[int], interior: Sequence[int], value: float
     return result
 
 
-def _scatter_add(updates: Array, indices: Array, *, shape: Sequence[int], axis: int) -> Any:
+def _key(indices: Array, axis: int, batch_dims: int) -> Any:
+    """What the indices mean between the brackets of an array."""
+    if batch_dims:
+        rows = np.arange(len(indices)).reshape(-1, *[1] * (indices.ndim - 1))
+        return rows, indices
+    return (*[slice(None)] * axis, indices)
+
+
+def _take(x: Array, indices: Array, *, axis: int, batch_dims: int = 0) -> Any:
+    return x[_key(indices, axis, batch_dims)]
+
+
+def _scatter_add(
+    updates: Array, indices: Array, *, shape: Sequence[int], axis: int, batch_dims: int = 0
+) -> Any:
     result = np.zeros(_dims(shape, updates), updates.dtype)
-    key: Any = (*[slice(None)] * axis, indices)
-    np.add.at(result, key, updates)
+    np.add.at(result, _key(indices, axis, batch_dims), updates)
     return result
 
 
@@ -65,7 +78,7 @@ EVAL: dict[str, Callable[..., Any]] = {
     "broadcast_to": lambda x, *like, shape: np.array(
         np.broadcast_to(x, _dims(shape, like[0] if like else x))
     ),
-    "take": lambda x, indices, *, axis: np.take(x, indices, axis=axis),
+    "take": _take,
     "scatter_add": _scatter_add,
     "one_hot": _one_hot,
     "flip": lambda x, *, axes: np.flip(x, tuple(axes)),

@@ -15,7 +15,7 @@ from fastconv.graph.primitives.common import (
     unsized,
 )
 from fastconv.graph.primitives.reduction import check_axes
-from fastconv.graph.tensor import Tensor
+from fastconv.graph.tensor import Shape, Tensor
 
 Cotangents = list[Tensor | None]
 
@@ -175,9 +175,21 @@ def _need_indices(name: str, indices: Tensor) -> None:
         raise TypeError(f"{name}: indices must be integers, got {indices.dtype}")
 
 
-def _take_rule(x: Tensor, indices: Tensor, *, axis: int) -> Spec:
+def _check_own_indices(name: str, x_shape: Shape, indices: Tensor, axis: int) -> None:
+    if axis != 1 or indices.ndim < 1 or indices.shape[0] != x_shape[0]:
+        raise ValueError(
+            f"{name}: batch_dims=1 needs axis 1 and indices for each row of {x_shape}, got axis "
+            f"{axis} and indices {indices.shape}"
+        )
+
+
+def _take_rule(x: Tensor, indices: Tensor, *, axis: int, batch_dims: int = 0) -> Spec:
+    """With ``batch_dims`` 1 each row of the first axis has indices of its own, for axis 1."""
     check_axes("take", x, [axis])
     _need_indices("take", indices)
+    if batch_dims:
+        _check_own_indices("take", x.shape, indices, axis)
+        return indices.shape + x.shape[2:], x.dtype
     if x.batched and (axis == 0 or indices.batched):
         raise ValueError(
             f"take: cannot take from the batch axis, got x {x.shape}, indices {indices.shape}, "
@@ -189,22 +201,27 @@ def _take_rule(x: Tensor, indices: Tensor, *, axis: int) -> Spec:
 def _take_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
     x, indices = node.inputs
     return [
-        bind("scatter_add", cotangents[0], indices, shape=sized(x.shape), axis=node.attrs["axis"]),
+        bind("scatter_add", cotangents[0], indices, shape=sized(x.shape), **node.attrs),
         None,
     ]
 
 
-def _scatter_add_rule(updates: Tensor, indices: Tensor, *, shape: Sequence[int], axis: int) -> Spec:
+def _scatter_add_rule(
+    updates: Tensor, indices: Tensor, *, shape: Sequence[int], axis: int, batch_dims: int = 0
+) -> Spec:
     result = unsized(shape)
     _need_indices("scatter_add", indices)
-    expected = result[:axis] + indices.shape + result[axis + 1 :]
+    if batch_dims:
+        _check_own_indices("scatter_add", result, indices, axis)
+    expected = result[: axis - batch_dims] + indices.shape + result[axis + 1 :]
     if updates.shape != expected:
         raise ValueError(f"scatter_add: updates must have shape {expected}, got {updates.shape}")
     return result, updates.dtype
 
 
 def _scatter_add_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
-    return [bind("take", cotangents[0], node.inputs[1], axis=node.attrs["axis"]), None]
+    attrs = {k: v for k, v in node.attrs.items() if k != "shape"}
+    return [bind("take", cotangents[0], node.inputs[1], **attrs), None]
 
 
 def _one_hot_rule(indices: Tensor, *, depth: int) -> Spec:
