@@ -1,5 +1,6 @@
 #include "bindings/arrays.h"
 
+#include <optional>
 #include <stdexcept>
 
 namespace py = pybind11;
@@ -14,10 +15,38 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
+bool is_native(const py::dtype& dtype) {
+  const char order = dtype.byteorder();
+  return order == '=' || order == '|';
+}
+
+// The dtype of tensors that is an array's, if there is one.
+std::optional<DType> known_dtype(const py::dtype& dtype) {
+  if (!is_native(dtype)) return std::nullopt;
+  switch (dtype.kind()) {
+    case 'b':
+      return DType::b8;
+    case 'u':
+      if (dtype.itemsize() == 1) return DType::u8;
+      break;
+    case 'i':
+      if (dtype.itemsize() == 4) return DType::i32;
+      if (dtype.itemsize() == 8) return DType::i64;
+      break;
+    case 'f':
+      if (dtype.itemsize() == 4) return DType::f32;
+      if (dtype.itemsize() == 8) return DType::f64;
+      break;
+    default:
+      break;
+  }
+  return std::nullopt;
+}
+
 SourceType source_type(const py::array& array) {
   const py::dtype dtype = array.dtype();
   const auto size = dtype.itemsize();
-  if (dtype.attr("isnative").cast<bool>()) switch (dtype.kind()) {
+  if (is_native(dtype)) switch (dtype.kind()) {
       case 'b':
         return SourceType::u8;
       case 'u':
@@ -56,12 +85,32 @@ bool is_aligned(const py::array& array) {
   return (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
 }
 
+py::dtype numpy_dtype(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return py::dtype::of<float>();
+    case DType::f64:
+      return py::dtype::of<double>();
+    case DType::i32:
+      return py::dtype::of<std::int32_t>();
+    case DType::i64:
+      return py::dtype::of<std::int64_t>();
+    case DType::u8:
+      return py::dtype::of<std::uint8_t>();
+    case DType::b8:
+      break;
+  }
+  return py::dtype::of<bool>();
+}
+
 std::string shape_text(const py::array& array) {
   return shape_text(std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()));
 }
 
 DType dtype_of(const py::array& array) {
-  return parse_dtype(py::str(array.dtype()).cast<std::string>());
+  const py::dtype dtype = array.dtype();
+  const std::optional<DType> known = known_dtype(dtype);
+  return known ? *known : parse_dtype(py::str(dtype).cast<std::string>());
 }
 
 RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, float scale,
@@ -84,10 +133,7 @@ RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, fl
     elements *= desc.shape[static_cast<std::size_t>(i)];
   const std::int64_t stride = array.strides(0);
   RowFeed feed{index, {array.data(), source_type(array), elements, stride, scale, offset}, false};
-  const bool same = desc.dtype == DType::b8
-                        ? array.dtype().kind() == 'b'
-                        : array.dtype().kind() != 'b' && array.itemsize() <= 8 &&
-                              py::str(array.dtype()).cast<std::string>() == name_of(desc.dtype);
+  const bool same = known_dtype(array.dtype()) == desc.dtype;
   feed.direct = same && scale == 1.0f && offset == 0.0f &&
                 (array.shape(0) <= 1 || stride == elements * array.itemsize());
   if (!feed.direct && desc.dtype != DType::f32 && desc.dtype != DType::i32)

@@ -10,7 +10,8 @@
 
 namespace fastconv {
 
-DType dtype_of(const pybind11::array& array);   // throws for dtypes that no tensor has
+DType dtype_of(const pybind11::array& array);  // throws for dtypes that no tensor has
+pybind11::dtype numpy_dtype(DType dtype);
 bool is_aligned(const pybind11::array& array);  // to its elements
 std::string shape_text(const pybind11::array& array);
 

@@ -138,7 +138,7 @@ class BoundPlan {
       const TensorDesc& desc = plan_->tensors()[static_cast<std::size_t>(id)].desc;
       std::vector<std::int64_t> shape = desc.shape;
       if (desc.batched) shape[0] = batch;
-      py::array array(py::dtype(std::string(name_of(desc.dtype))), shape);
+      py::array array(numpy_dtype(desc.dtype), shape);
       feed.outputs.push_back(array.mutable_data());
       results.append(std::move(array));
     }

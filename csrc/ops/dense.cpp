@@ -58,7 +58,8 @@ class Dense final : public Op {
                          .c_stride = n_,
                          .bias = bias_ ? ctx.input(2) : nullptr,
                          .relu = epilogue_.relu,
-                         .mask = epilogue_.mask_of(ctx)};
+                         .mask = epilogue_.mask_of(ctx),
+                         .packed_b = reinterpret_cast<const float*>(ctx.packed)};
     const Gemm::Cut cut = gemm_.cut(m, k_);
     const double tape = epilogue_.tape.empty() ? 0 : epilogue_.tape.cost();
     const double work = gemm_.nanoseconds(m, k_) + tape * static_cast<double>(m * n_);
@@ -69,6 +70,10 @@ class Dense final : public Op {
     });
   }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(k_); }
+  std::size_t packed_bytes() const override { return gemm_.packed_bytes(k_); }
+  void pack(const RunContext& ctx, std::byte* packed) const override {
+    gemm_.pack(ctx.input(1), w_stride_, k_, ctx.threads, reinterpret_cast<float*>(packed));
+  }
   double flops(std::int64_t batch) const override { return gemm_.flops(rows_of(x_, batch), k_); }
   std::string algorithm() const override { return "gemm"; }
 

@@ -14,6 +14,7 @@ constexpr std::int64_t kRows = 256;              // most rows of C in a task
 constexpr std::int64_t kMaxPanel = 64;           // widest panel of any ISA
 constexpr std::int64_t kPackedRow = kRows + 16;  // longest row of a packed A
 constexpr double kTaskFlops = 4e6;
+constexpr double kTaskWeights = 32e3;  // elements of B read in a task
 
 }  // namespace
 
@@ -22,7 +23,9 @@ Gemm::Gemm(std::int64_t n, bool transpose_a, bool transpose_b)
 
 Gemm::Cut Gemm::cut(std::int64_t m, std::int64_t k) const {
   const auto panels = static_cast<std::int64_t>(panels_.size());
-  const auto wanted = static_cast<std::int64_t>(std::clamp(flops(m, k) / kTaskFlops, 1.0, 256.0));
+  const double tasks =
+      std::max(flops(m, k) / kTaskFlops, static_cast<double>(k * n_) / kTaskWeights);
+  const auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
   std::int64_t rows = ceil_div(m, kRows);
   const std::int64_t columns = std::min(panels, ceil_div(wanted, std::max<std::int64_t>(1, rows)));
   // Every block of rows packs B again: short blocks only where there are few panels to share out.
@@ -47,6 +50,27 @@ std::size_t Gemm::workspace_bytes(std::int64_t k) const {
   const std::int64_t depth = std::min(k, kDepth);
   return static_cast<std::size_t>(depth * (kMaxPanel + (transpose_a_ ? kPackedRow : 0))) *
          sizeof(float);
+}
+
+std::size_t Gemm::packed_bytes(std::int64_t k) const {
+  if (panels_.empty()) return 0;
+  const Panel& last = panels_.back();
+  return static_cast<std::size_t>(k * (last.column + last.tiles->width)) * sizeof(float);
+}
+
+void Gemm::pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
+                float* packed) const {
+  const auto panels = static_cast<std::int64_t>(panels_.size());
+  const double work = static_cast<double>(k * n_) / 4;
+  threads.parallel_for(panels, work, [&](std::int64_t i, std::byte*) {
+    const Panel& panel = panels_[static_cast<std::size_t>(i)];
+    float* to = packed + panel.column * k;  // the panels before it are full
+    if (transpose_b_)
+      kernels().gemm.pack_transposed(to, panel.tiles->width, b + panel.column * b_stride, b_stride,
+                                     k, panel.columns);
+    else
+      kernels().gemm.pack(to, panel.tiles->width, b + panel.column, b_stride, k, panel.columns);
+  });
 }
 
 void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
@@ -87,7 +111,10 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
       const TileSet& tiles = *panel.tiles;
       const TileFn* kind = transpose_a_ ? tiles.columns : tiles.rows;
       TileCall t = call;
-      if (transpose_b_) {
+      if (g.packed_b != nullptr) {
+        t.b = g.packed_b + panel.column * k + depth.begin * tiles.width;
+        t.b_stride = tiles.width;
+      } else if (transpose_b_) {
         kernel.pack_transposed(packed_b, tiles.width, g.b + panel.column * g.b_stride + depth.begin,
                                g.b_stride, depth.size(), panel.columns);
         t.b = packed_b;

@@ -1,6 +1,7 @@
 // Blocked matrix products, cut into tasks by shape.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -21,9 +22,10 @@ struct GemmOperands {
   std::int64_t c_stride;
   const float* bias = nullptr;  // n: added to every row
   bool relu = false;
-  const float* mask = nullptr;  // laid out like C: C is 0 where the mask is not positive
-  float* b_sums = nullptr;      // n: set to the sums of the columns of B
-  bool accumulate = false;      // adds to C and b_sums
+  const float* mask = nullptr;      // laid out like C: C is 0 where the mask is not positive
+  float* b_sums = nullptr;          // n: set to the sums of the columns of B
+  bool accumulate = false;          // adds to C and b_sums
+  const float* packed_b = nullptr;  // what pack() made of B
 };
 
 class Gemm {
@@ -47,11 +49,18 @@ class Gemm {
            std::byte* workspace) const;
   std::size_t workspace_bytes(std::int64_t k) const;
 
+  // B in the form that the tiles read, panel after panel, for products that use it again.
+  std::size_t packed_bytes(std::int64_t k) const;
+  void pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
+            float* packed) const;
+
   double flops(std::int64_t m, std::int64_t k) const {
     return 2.0 * static_cast<double>(m * n_) * static_cast<double>(k);
   }
-  // Estimate, on one thread.
-  double nanoseconds(std::int64_t m, std::int64_t k) const { return flops(m, k) / 100 + 50; }
+  // Estimate, on one thread: a product with few rows takes as long as reading B.
+  double nanoseconds(std::int64_t m, std::int64_t k) const {
+    return std::max(flops(m, k) / 100, static_cast<double>(k * n_) / 20) + 50;
+  }
 
  private:
   Part panels_of(const Cut& cut, std::int64_t task) const;

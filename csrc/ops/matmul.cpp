@@ -51,7 +51,8 @@ class Matmul final : public Op {
                                .c = ctx.output(0) + product * m * n,
                                .c_stride = n,
                                .relu = epilogue_.relu,
-                               .mask = mask == nullptr ? nullptr : mask + product * m * n};
+                               .mask = mask == nullptr ? nullptr : mask + product * m * n,
+                               .packed_b = reinterpret_cast<const float*>(ctx.packed)};
           gemm_.run(g, m, k, cut, i, workspace);
           const Gemm::Block b = gemm_.block(m, cut, i);
           epilogue_.run(ctx, ctx.output(0), n, product * m + b.rows.begin, b.rows.size(),
@@ -60,6 +61,13 @@ class Matmul final : public Op {
   }
   std::size_t thread_scratch_bytes() const override {
     return gemm_.workspace_bytes(columns(a_, transpose_a_));
+  }
+  std::size_t packed_bytes() const override {
+    return b_.rank() == 2 && !b_.batched ? gemm_.packed_bytes(rows(b_, transpose_b_)) : 0;
+  }
+  void pack(const RunContext& ctx, std::byte* packed) const override {
+    gemm_.pack(ctx.input(1), b_.shape.back(), rows(b_, transpose_b_), ctx.threads,
+               reinterpret_cast<float*>(packed));
   }
   double flops(std::int64_t batch) const override {
     return static_cast<double>(stack(batch)) *

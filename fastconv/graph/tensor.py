@@ -183,6 +183,7 @@ class Variable(Operators):
     """
 
     changes: ClassVar[int] = 0  # how often a variable, whichever, may have got a new value
+    made: ClassVar[int] = 0  # how many there have been
 
     def __init__(
         self,
@@ -198,6 +199,7 @@ class Variable(Operators):
             data = data.astype(np.float32)
         self._data = aligned_empty(data.shape, data.dtype)
         self._data[...] = data
+        Variable.made += 1
         self.trainable = trainable
         self.name = name
         self.path = path or name

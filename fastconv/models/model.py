@@ -215,15 +215,10 @@ class Model(Trainer, OldMethods, Layer):
         return super()._scope(trace if trace is not None and trace.scope else None)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        x = args[0] if len(args) == 1 and not kwargs else None
-        if (
-            isinstance(x, np.ndarray)
-            and current_trace() is None
-            and self._graph is not None
-            and type(self).call is Model.call
-            and self._runs_as_plan(x)
-        ):
-            return self._infer(x)
+        if len(args) == 1 and not kwargs and isinstance(args[0], np.ndarray):
+            run = self._inference(args[0]) if current_trace() is None else None
+            if run is not None:
+                return run(args[0])
         return super().__call__(*args, **kwargs)
 
     def _runs_as_plan(self, x: Array) -> bool:
@@ -231,10 +226,12 @@ class Model(Trainer, OldMethods, Layer):
         inputs = self._graph.inputs if self._graph is not None else None
         return (
             isinstance(inputs, Tensor)
+            and type(self).call is Model.call
             and x.shape[1:] == inputs.shape[1:]
             and inputs.batched
             and len(x) > 0
             and x.dtype.kind in "fiub"
+            and x.dtype.isnative
             and (self._compiled is None or self._compiled.backend == "native")
             and not self._added_losses
             and all(layer.activity_regularizer is None for layer in self._flatten_layers())
@@ -262,6 +259,7 @@ class Model(Trainer, OldMethods, Layer):
         Inside ``call`` any scalar; outside, for a functional model, a tensor computed from its
         layers' tensors.
         """
+        self._inferred.clear()
         for value in loss if isinstance(loss, (list, tuple)) else [loss]:
             if isinstance(value, Tensor) and current_trace() is None:
                 adopt(value)

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fastconv.graph.tensor import Array, Variable
 from fastconv.training.data import Group, Rows
 from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
@@ -25,6 +27,24 @@ from fastconv.training.programs import (
 METHODS = {"train": "fit", "test": "evaluate", "predict": "predict"}
 
 
+class Inference:
+    """Runs one array of inputs through a model, for as long as the model stays what it is."""
+
+    __slots__ = ("made", "plan", "plans", "step")
+
+    def __init__(self, plans: Plans, plan: Any, step: Step, made: int) -> None:
+        self.plans = plans
+        self.plan = plan
+        self.step = step
+        self.made = made  # variables there were: with others, the model's may be others
+
+    def __call__(self, x: Array) -> Any:
+        step = self.step
+        if not x.flags.c_contiguous:
+            x = np.ascontiguousarray(x)
+        return step.pack(self.plan.run([x], len(x), seed=step.seed()))
+
+
 class Compiling:
     """`compile`, and what follows from it: losses and metrics, programs and plans."""
 
@@ -35,7 +55,7 @@ class Compiling:
     _plans: Plans | None = None
     _plan_weights: tuple[int, ...] = ()
     _trained: tuple[int, ...] | None = None  # what was trainable when compile was called
-    _inferred: dict[Any, tuple[Any, Any]]  # plans and signature of the inputs seen by _infer
+    _inferred: dict[Any, Inference]  # by the shape of a row and the dtype
     _counter: Any = None  # holds the variable in which train programs note their step
     _compile_config: dict[str, Any] | None = None
 
@@ -221,17 +241,29 @@ class Compiling:
             assert plans is not None
         return plans.plan(mode, signature, batch)
 
-    def _infer(self, x: Array) -> Any:
-        """The outputs for one array of inputs, by the same plan as `predict`'s."""
-        key = x.shape[1:], x.dtype
-        plans, signature = self._inferred.get(key, (None, None))
-        if plans is None or plans is not self._plans:
-            signature = Signature(x=tuple(input_specs(self, Group([x]))))
-            self._step("predict", signature)
-            self._inferred[key] = self._plans, signature
+    def _inference(self, x: Array) -> Inference | None:
+        """What runs the model on one array of its inputs: the plan of `predict`, or None where that
+        would not do all that a call does."""
+        found = self._inferred.get((x.shape[1:], x.dtype))
+        if (
+            found is not None
+            and found.plans is self._plans
+            and found.made == Variable.made
+            and 0 < len(x) <= found.plan.max_batch
+        ):
+            return found
+        if not self._runs_as_plan(x):
+            return None
+        signature = Signature(x=tuple(input_specs(self, Group([x]))))
+        step = self._step("predict", signature)
         plan = self._plan("predict", signature, 1 << (len(x) - 1).bit_length())
-        step = self._known_step("predict", signature)
-        return step.pack(plan.run([x], len(x), seed=step.seed()))
+        assert self._plans is not None
+        made = Inference(self._plans, plan, step, Variable.made)
+        self._inferred[x.shape[1:], x.dtype] = made
+        return made
+
+    def _runs_as_plan(self, x: Array) -> bool:
+        return False
 
     def _known_step(self, mode: str, signature: Signature) -> Step:
         assert self._plans is not None

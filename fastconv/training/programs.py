@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -50,11 +50,14 @@ class Step:
     rows: int  # how many of its inputs take rows
     pack: Any  # arranges its outputs as the model does
     output_shapes: list[tuple[int | None, ...]]
+    draws: bool = field(init=False)  # random numbers
+
+    def __post_init__(self) -> None:
+        self.draws = any(node.op.stateful for node in self.program.nodes)
 
     def seed(self) -> int:
         """For one run on its own: programs that draw numbers draw others each time."""
-        drawn = any(node.op.stateful for node in self.program.nodes)
-        return random.next_seed() if drawn else 0
+        return random.next_seed() if self.draws else 0
 
 
 def flatten_outputs(outputs: Any, names: Sequence[str] | None) -> tuple[list[Tensor], list[str]]:

@@ -19,7 +19,14 @@ from fastconv.training.arguments import (
     validates,
     verbosity,
 )
-from fastconv.training.data import as_rows, is_in_memory, split_validation, unpack
+from fastconv.training.data import (
+    Group,
+    as_rows,
+    check_finite,
+    is_in_memory,
+    split_validation,
+    unpack,
+)
 from fastconv.training.feed import ArrayFeed, Feed, Piece, input_names, output_names
 from fastconv.training.inspection import Inspection
 from fastconv.training.loop import plain_piece, run_pieces, train_piece
@@ -277,8 +284,13 @@ class Trainer(Inspection):
         """
         batch = positive("batch_size", batch_size, DEFAULT_BATCH)
         most = limit("steps", steps)
-        feed = self._feed("predict", x, None, None, batch=batch)
         level = verbosity(verbose, 0)
+        if level == 0 and callbacks is None and most is None and isinstance(x, np.ndarray):
+            quick = self._inference(x) if x.ndim > 0 and len(x) <= batch else None
+            if quick is not None and all(t.batched for t in quick.step.program.outputs):
+                check_finite(Group([x]), "x")
+                return quick(x)
+        feed = self._feed("predict", x, None, None, batch=batch)
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
