@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
     yield
-    for name in ("nets", "torch_nets", "report", "compare"):
+    for name in ("nets", "torch_nets", "report", "compare", "inference"):
         sys.modules.pop(name, None)
 
 
@@ -85,6 +86,31 @@ def test_a_short_comparison_writes_its_results(
         assert measured[peer]["examples_per_second"] > 0
         assert measured[peer]["version"] == fastconv.__version__
     assert (tmp_path / "results.md").read_text() in capsys.readouterr().out + "\n"
+
+
+def test_a_short_measurement_of_inference_writes_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inference = import_module("inference")
+    peers = ["call", "predict"]
+    if all(find_spec(module) for module in inference.PEERS["onnxruntime"]):
+        peers.append("onnxruntime")
+    arguments = ["--nets", "mnist_mlp", "--batches", "1", "8", "--peers", *peers, "--threads", "1"]
+    before = fastconv.config.num_threads()
+    try:
+        short = ["--rounds", "2", "--seconds", "0.01", "--out", str(tmp_path)]
+        assert inference.main([*arguments, *short]) == 0
+    finally:
+        fastconv.config.set_num_threads(before)
+    measured = json.loads((tmp_path / "inference.json").read_text())["nets"]["mnist_mlp"]
+    for batch in ("1", "8"):
+        for peer in peers:
+            assert measured[batch][peer]["seconds"] > 0
+            assert len(measured[batch][peer]["rounds"]) == 2
+    lines = (tmp_path / "inference.md").read_text().splitlines()
+    assert lines[2].startswith("| net | batch | fastconv `model(x)` | fastconv `model.predict` |")
+    assert [line.split(" | ")[1] for line in lines[4:]] == ["1", "8"]
+    assert (tmp_path / "inference.md").read_text() in capsys.readouterr().out
 
 
 def test_arguments_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
