@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import fastconv.compat
@@ -64,12 +65,12 @@ def run_notebook(path: Path, arguments: Sequence[str] = ()) -> int:
         notebook = nbformat.read(path, as_version=4)
     except nbformat.reader.NotJSONError as error:
         raise ValueError(f"{path} is no notebook") from error
-    client = _client(notebook, path)
     failed: CellExecutionError | None = None
-    try:
-        client.execute(env=_environment())
-    except CellExecutionError as error:
-        failed = error
+    with TemporaryDirectory(prefix="fastconv-") as folder:
+        try:
+            _client(notebook, path, folder).execute(cleanup_kc=True, env=_environment())
+        except CellExecutionError as error:
+            failed = error
     nbformat.write(notebook, result_path(path))
     if failed is not None:
         print(failed, file=sys.stderr)
@@ -78,12 +79,13 @@ def run_notebook(path: Path, arguments: Sequence[str] = ()) -> int:
     return 0
 
 
-def _client(notebook: Any, path: Path) -> Any:
+def _client(notebook: Any, path: Path, folder: str) -> Any:
+    """What runs the cells: a kernel of this Python, reached by sockets in a folder."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    manager = AsyncKernelManager(transport="ipc" if os.name == "posix" else "tcp")
+    manager = AsyncKernelManager(transport="ipc", ip=str(Path(folder) / "kernel"))
     manager._kernel_spec = KernelSpec(
         argv=[sys.executable, "-m", "fastconv.compat.kernel", "-f", "{connection_file}"],
         display_name="fastconv",

@@ -15,6 +15,7 @@ from fastconv.utils.numerical_utils import normalize, to_categorical
 if TYPE_CHECKING:
     from fastconv.callbacks import Progbar
     from fastconv.compat.backend import clear_session
+    from fastconv.models.drawing import plot_model
     from fastconv.saving import (
         CustomObjectScope,
         custom_object_scope,
@@ -35,6 +36,7 @@ _ELSEWHERE = {  # found here as well; imported when used, for they are above thi
     "get_custom_objects": "fastconv.saving",
     "get_registered_name": "fastconv.saving",
     "get_registered_object": "fastconv.saving",
+    "plot_model": "fastconv.models.drawing",
     "register_keras_serializable": "fastconv.saving",
     "serialize_keras_object": "fastconv.saving",
 }
@@ -63,6 +65,7 @@ __all__ = [
     "img_to_array",
     "load_img",
     "normalize",
+    "plot_model",
     "register_keras_serializable",
     "save_img",
     "serialize_keras_object",

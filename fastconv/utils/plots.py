@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +32,11 @@ def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6, 4)) 
     return drawing, drawing.subplots(rows, columns)
 
 
-def save(drawing: Any, path: str | Path) -> Path:
-    """Write the figure, by default at 120 dots per inch, and make the folder if need be."""
+def save(drawing: Any, path: str | PathLike[str], dpi: int = 120) -> Path:
+    """Write the figure, and make the folder if need be."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawing.savefig(path, dpi=120)
+    drawing.savefig(path, dpi=dpi)
     return path
 
 
