@@ -78,18 +78,28 @@ FC_INLINE void gradient_tile(X pixel, float* z, index_t plane) {
   });
 }
 
+alignas(64) constexpr float kZeros[kWidth] = {};
+
 // A square of side E of one image, copied with zeros around the image and behind the channels.
 template <int E>
 FC_INLINE void copy_patch(float* buffer, const float* image, index_t height, index_t width,
                           index_t channels, index_t y0, index_t x0, index_t c) {
   const index_t lanes = channels - c < L ? channels - c : L;
-  for (int i = 0; i < E; ++i)
-    for (int j = 0; j < E; ++j) {
-      const index_t y = y0 + i, x = x0 + j;
-      const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-      const float* p = image + (y * width + x) * channels + c;
-      store(buffer + (i * E + j) * L, !inside ? vf{} : lanes == L ? load(p) : load_first(p, lanes));
-    }
+  bool column[E];
+  for (int j = 0; j < E; ++j) column[j] = x0 + j >= 0 && x0 + j < width;
+  for (int i = 0; i < E; ++i, buffer += E * L) {
+    const bool row = y0 + i >= 0 && y0 + i < height;
+    const float* p = image + ((y0 + i) * width + x0) * channels + c;
+    // Pointers are chosen, not branches taken: where the image ends is hard to foresee.
+    if (lanes == L)
+      each<E>([&](auto j) FC_LAMBDA {
+        store(buffer + j * L, load(row & column[j] ? p + j * channels : kZeros));
+      });
+    else
+      each<E>([&](auto j) FC_LAMBDA {
+        store(buffer + j * L, load_first(row & column[j] ? p + j * channels : kZeros, lanes));
+      });
+  }
 }
 
 // Calls f(image, tile row, tile column, tile) for the tiles of rows [row, row + rows).

@@ -10,7 +10,8 @@
 namespace fastconv {
 namespace {
 
-constexpr std::int64_t kTiles = 36;           // tiles of a block, about: V and M stay in L2
+constexpr std::int64_t kLeastTiles = 24, kMostTiles = 40;  // in a block, about ...
+constexpr std::int64_t kBlockBytes = 400 << 10;            // ... so that V and M take this of L2
 constexpr std::int64_t kWidestRow = 96;       // tiles in one row of an image that still fit
 constexpr std::int64_t kGap = 16;             // floats between planes: not a power of two apart
 constexpr std::int64_t kChunks = 16;          // partial weight gradients, at most ...
@@ -19,7 +20,7 @@ constexpr std::size_t kChunkBytes = 1 << 20;  // ... while dU is smaller than th
 constexpr std::int64_t kShare = 4;            // rows of weights in a task of their transforms
 constexpr std::int64_t kShares = 8;           // threads that few blocks should suit
 constexpr std::int64_t kSumFloats = 2048;     // floats in a task of adding parts up
-constexpr std::int64_t kGroupTiles = 192;  // else: tiles transformed before all positions multiply
+constexpr std::int64_t kGroupTiles = 96;  // else: tiles transformed before all positions multiply
 constexpr double kNanosecondsPerFlop = 1.0 / 400;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
@@ -42,13 +43,15 @@ struct Layout {
   std::int64_t block_rows;             // tile rows in a block
 
   Layout() = default;
-  explicit Layout(const WinogradShape& s, std::int64_t tiles) : shape(s) {
+  explicit Layout(const WinogradShape& s) : shape(s) {
     set = &set_for(s.out_height, s.out_width);
     shape.tiles_y = ceil_div(s.out_height, set->outputs);
     shape.tiles_x = ceil_div(s.out_width, set->outputs);
     const std::int64_t width = kernels().winograd.width;
     in_blocks = ceil_div(s.channels, width) * width;
     out_blocks = ceil_div(s.out_channels, width) * width;
+    const std::int64_t tile_bytes = set->positions * (in_blocks + out_blocks) * 4;
+    const std::int64_t tiles = std::clamp(kBlockBytes / tile_bytes, kLeastTiles, kMostTiles);
     block_rows = std::max<std::int64_t>(1, (tiles + shape.tiles_x / 2) / shape.tiles_x);
   }
   // Pixels of images of this size before the first one of a tile row.
@@ -94,9 +97,7 @@ WinogradShape backward_shape(const Convolution& c) {
 class WinogradConvolution final : public Op {
  public:
   WinogradConvolution(const OpSpec& spec, const Convolution& c, bool input_grad)
-      : c_(c),
-        input_grad_(input_grad),
-        layout_(input_grad ? backward_shape(c) : forward_shape(c), kTiles) {
+      : c_(c), input_grad_(input_grad), layout_(input_grad ? backward_shape(c) : forward_shape(c)) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
     pool_ = spec.attrs.has("pool");
     TensorDesc result = spec.outputs[0];
@@ -225,7 +226,7 @@ class WinogradWeightGradient final : public Op {
  public:
   WinogradWeightGradient(const OpSpec& spec, const Convolution& c) : c_(c) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
-    layout_ = Layout(forward_shape(c), kTiles);
+    layout_ = Layout(forward_shape(c));
     du_plane_ = layout_.in_blocks * layout_.out_blocks + kGap;
     const std::size_t bytes = floats(layout_.set->positions * du_plane_);
     by_position_ = bytes > kChunkBytes;
