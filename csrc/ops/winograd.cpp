@@ -19,6 +19,7 @@ constexpr std::int64_t kChunkTiles = 48;      // ... each from this many tiles, 
 constexpr std::size_t kChunkBytes = 1 << 20;  // ... while dU is smaller than this
 constexpr std::int64_t kShare = 4;            // rows of weights in a task of their transforms
 constexpr std::int64_t kShares = 8;           // threads that few blocks should suit
+constexpr std::int64_t kFewTiles = 8;         // ... of at least so many tiles
 constexpr std::int64_t kSumFloats = 2048;     // floats in a task of adding parts up
 constexpr std::int64_t kGroupTiles = 96;  // else: tiles transformed before all positions multiply
 constexpr double kNanosecondsPerFlop = 1.0 / 400;
@@ -125,22 +126,10 @@ class WinogradConvolution final : public Op {
     const WinogradShape& s = layout_.shape;
     const std::int64_t images = c_.images_in(ctx.batch);
     const double work = c_.flops(ctx.batch) * kNanosecondsPerFlop;
-    float* u = reinterpret_cast<float*>(ctx.scratch);
-    const float* w = ctx.input(1);
-    const double u_work = static_cast<double>(set.positions * u_plane_) * 0.15;
     if (images == 0) return;
-    if (input_grad_) {
-      const std::int64_t blocks = ceil_div(c_.channels, k.width);
-      ctx.threads.parallel_for(blocks, u_work, [&](std::int64_t block, std::byte*) {
-        set.weights_transposed(w, c_.channels, c_.out_channels, block, block + 1, u, u_plane_);
-      });
-    } else {
-      ctx.threads.parallel_for(
-          ceil_div(c_.channels, kShare), u_work, [&](std::int64_t task, std::byte*) {
-            set.weights(w, c_.channels, c_.out_channels, task * kShare,
-                        std::min(c_.channels, (task + 1) * kShare), u, u_plane_);
-          });
-    }
+    if (ctx.packed == nullptr) pack(ctx, ctx.scratch);
+    const auto* u =
+        reinterpret_cast<const float*>(ctx.packed == nullptr ? ctx.scratch : ctx.packed);
 
     WinogradStore store{};
     store.y = ctx.output(0);
@@ -154,7 +143,9 @@ class WinogradConvolution final : public Op {
     // Results do not depend on the cut: a multiple of kShares blocks, where there are few.
     const std::int64_t blocks =
         ceil_div(ceil_div(tile_rows, layout_.block_rows), kShares) * kShares;
-    const std::int64_t rows = ceil_div(tile_rows, blocks);
+    // Every block reads all of U.
+    const std::int64_t rows = std::max(
+        ceil_div(tile_rows, blocks), std::min(layout_.block_rows, ceil_div(kFewTiles, s.tiles_x)));
     ctx.threads.parallel_for(
         ceil_div(tile_rows, rows), work, [&](std::int64_t block, std::byte* workspace) {
           const std::int64_t first = block * rows, count = std::min(rows, tile_rows - first);
@@ -170,7 +161,27 @@ class WinogradConvolution final : public Op {
         });
   }
 
-  std::size_t scratch_bytes() const override { return floats(layout_.set->positions * u_plane_); }
+  std::size_t scratch_bytes() const override { return packed_bytes(); }
+  // U, the transformed weights.
+  std::size_t packed_bytes() const override { return floats(layout_.set->positions * u_plane_); }
+  void pack(const RunContext& ctx, std::byte* packed) const override {
+    const WinogradSet& set = *layout_.set;
+    const float* w = ctx.input(1);
+    auto* u = reinterpret_cast<float*>(packed);
+    const double work = static_cast<double>(set.positions * u_plane_) * 0.15;
+    if (input_grad_) {
+      const std::int64_t blocks = ceil_div(c_.channels, kernels().winograd.width);
+      ctx.threads.parallel_for(blocks, work, [&](std::int64_t block, std::byte*) {
+        set.weights_transposed(w, c_.channels, c_.out_channels, block, block + 1, u, u_plane_);
+      });
+    } else {
+      ctx.threads.parallel_for(
+          ceil_div(c_.channels, kShare), work, [&](std::int64_t task, std::byte*) {
+            set.weights(w, c_.channels, c_.out_channels, task * kShare,
+                        std::min(c_.channels, (task + 1) * kShare), u, u_plane_);
+          });
+    }
+  }
   std::size_t thread_scratch_bytes() const override {
     const std::int64_t tiles = layout_.block_tiles();
     return floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
