@@ -138,13 +138,13 @@ def serialize(loss: Any) -> Any:
     return serialize_keras_object(loss)
 
 
-def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A loss from what :func:`serialize` gave; raises ValueError for an unknown one."""
-    if isinstance(config, Mapping):
-        config = {"module": "keras.losses", **config}
-    found = deserialize_keras_object(config, custom_objects)
+    if isinstance(name, Mapping):
+        name = {"module": "keras.losses", **name}
+    found = deserialize_keras_object(name, custom_objects)
     if isinstance(found, Mapping):
-        raise TypeError(f"{config} is not the config of a loss")
+        raise TypeError(f"{name} is not the config of a loss")
     return get(found)
 
 

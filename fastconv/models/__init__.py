@@ -23,8 +23,8 @@ def save_model(model: Model, filepath: Any, overwrite: bool = True, **kwargs: An
     model.save(filepath, overwrite=overwrite, **kwargs)
 
 
-def model_from_json(text: str, custom_objects: dict[str, Any] | None = None) -> Any:
-    """The model whose :meth:`Model.to_json` is ``text``, with new weights.
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model whose :meth:`Model.to_json` is ``json_string``, with new weights.
 
     Raises:
         ValueError: if the text is no model's.
@@ -34,7 +34,7 @@ def model_from_json(text: str, custom_objects: dict[str, Any] | None = None) -> 
     from fastconv.saving.registry import deserialize_keras_object
 
     try:
-        config = json.loads(text)
+        config = json.loads(json_string)
     except json.JSONDecodeError as error:
         raise ValueError(f"not the JSON of a model: {error}") from error
     model = deserialize_keras_object(config, custom_objects)

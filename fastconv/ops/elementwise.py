@@ -112,107 +112,107 @@ def logical_not(x: Any) -> Any:
     return bind("logical_not", operand(x))
 
 
-def stop_gradient(x: Any) -> Any:
-    """x, through which no gradient flows."""
-    return bind("stop_gradient", operand(x))
+def stop_gradient(variable: Any) -> Any:
+    """The same values, through which no gradient flows."""
+    return bind("stop_gradient", operand(variable))
 
 
-def add(a: Any, b: Any) -> Any:
-    """a + b.
+def add(x1: Any, x2: Any) -> Any:
+    """x1 + x2.
 
     >>> add([1.0, 2.0], 3.0)
     array([4., 5.], dtype=float32)
     """
-    return bind("add", a, b)
+    return bind("add", x1, x2)
 
 
-def subtract(a: Any, b: Any) -> Any:
-    """a - b."""
-    return bind("subtract", a, b)
+def subtract(x1: Any, x2: Any) -> Any:
+    """x1 - x2."""
+    return bind("subtract", x1, x2)
 
 
-def multiply(a: Any, b: Any) -> Any:
-    """a * b."""
-    return bind("multiply", a, b)
+def multiply(x1: Any, x2: Any) -> Any:
+    """x1 * x2."""
+    return bind("multiply", x1, x2)
 
 
-def divide(a: Any, b: Any) -> Any:
-    """a / b, always a float."""
-    return bind("divide", a, b)
+def divide(x1: Any, x2: Any) -> Any:
+    """x1 / x2, always a float."""
+    return bind("divide", x1, x2)
 
 
-def power(a: Any, b: Any) -> Any:
-    """a to the power b."""
-    return bind("power", a, b)
+def power(x1: Any, x2: Any) -> Any:
+    """x1 to the power x2."""
+    return bind("power", x1, x2)
 
 
-def maximum(a: Any, b: Any) -> Any:
-    """The larger of a and b."""
-    return bind("maximum", a, b)
+def maximum(x1: Any, x2: Any) -> Any:
+    """The larger of x1 and x2."""
+    return bind("maximum", x1, x2)
 
 
-def minimum(a: Any, b: Any) -> Any:
-    """The smaller of a and b."""
-    return bind("minimum", a, b)
+def minimum(x1: Any, x2: Any) -> Any:
+    """The smaller of x1 and x2."""
+    return bind("minimum", x1, x2)
 
 
-def floor_divide(a: Any, b: Any) -> Any:
-    """floor(a / b)."""
-    return bind("floor_divide", a, b)
+def floor_divide(x1: Any, x2: Any) -> Any:
+    """floor(x1 / x2)."""
+    return bind("floor_divide", x1, x2)
 
 
-def mod(a: Any, b: Any) -> Any:
-    """a - b * floor(a / b)."""
-    return bind("mod", a, b)
+def mod(x1: Any, x2: Any) -> Any:
+    """x1 - x2 * floor(x1 / x2)."""
+    return bind("mod", x1, x2)
 
 
-def equal(a: Any, b: Any) -> Any:
-    """a == b, dtype bool."""
-    return bind("equal", a, b)
+def equal(x1: Any, x2: Any) -> Any:
+    """x1 == x2, dtype bool."""
+    return bind("equal", x1, x2)
 
 
-def not_equal(a: Any, b: Any) -> Any:
-    """a != b, dtype bool."""
-    return bind("not_equal", a, b)
+def not_equal(x1: Any, x2: Any) -> Any:
+    """x1 != x2, dtype bool."""
+    return bind("not_equal", x1, x2)
 
 
-def less(a: Any, b: Any) -> Any:
-    """a < b, dtype bool."""
-    return bind("less", a, b)
+def less(x1: Any, x2: Any) -> Any:
+    """x1 < x2, dtype bool."""
+    return bind("less", x1, x2)
 
 
-def less_equal(a: Any, b: Any) -> Any:
-    """a <= b, dtype bool."""
-    return bind("less_equal", a, b)
+def less_equal(x1: Any, x2: Any) -> Any:
+    """x1 <= x2, dtype bool."""
+    return bind("less_equal", x1, x2)
 
 
-def greater(a: Any, b: Any) -> Any:
-    """a > b, dtype bool."""
-    return bind("greater", a, b)
+def greater(x1: Any, x2: Any) -> Any:
+    """x1 > x2, dtype bool."""
+    return bind("greater", x1, x2)
 
 
-def greater_equal(a: Any, b: Any) -> Any:
-    """a >= b, dtype bool."""
-    return bind("greater_equal", a, b)
+def greater_equal(x1: Any, x2: Any) -> Any:
+    """x1 >= x2, dtype bool."""
+    return bind("greater_equal", x1, x2)
 
 
-def logical_and(a: Any, b: Any) -> Any:
-    """a and b, dtype bool."""
-    return bind("logical_and", a, b)
+def logical_and(x1: Any, x2: Any) -> Any:
+    """x1 and x2, dtype bool."""
+    return bind("logical_and", x1, x2)
 
 
-def logical_or(a: Any, b: Any) -> Any:
-    """a or b, dtype bool."""
-    return bind("logical_or", a, b)
+def logical_or(x1: Any, x2: Any) -> Any:
+    """x1 or x2, dtype bool."""
+    return bind("logical_or", x1, x2)
 
 
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """a where the condition holds, else b.
+def where(condition: Any, x1: Any, x2: Any) -> Any:
+    """x1 where the condition holds, else x2.
 
     >>> where([True, False], 1.0, [5.0, 6.0])
     array([1., 6.], dtype=float32)
     """
-    return bind("where", operand(condition), a, b)
+    return bind("where", operand(condition), x1, x2)
 
 
 def clip(x: Any, x_min: Any, x_max: Any) -> Any:

@@ -138,9 +138,9 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     return bind("concatenate", *xs, axis=normalize_axis("concatenate", axis, xs[0].ndim))
 
 
-def stack(xs: Sequence[Any], axis: int = 0) -> Any:
+def stack(x: Sequence[Any], axis: int = 0) -> Any:
     """Tensors of one shape joined along a new axis."""
-    return concatenate([expand_dims(x, axis) for x in xs], axis)
+    return concatenate([expand_dims(t, axis) for t in x], axis)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
@@ -165,16 +165,16 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [getitem(x, (*key, np.s_[a:b])) for a, b in pairwise(cuts)]
 
 
-def slice(x: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
+def slice(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
     """The box of ``shape`` that starts at ``start_indices``; -1 takes the batch axis whole."""
-    x = operand(x)
-    if not len(start_indices) == len(shape) == x.ndim:
-        raise ValueError(f"slice: needs {x.ndim} starts and sizes for shape {x.shape}")
+    inputs = operand(inputs)
+    if not len(start_indices) == len(shape) == inputs.ndim:
+        raise ValueError(f"slice: needs {inputs.ndim} starts and sizes for shape {inputs.shape}")
     stops = [-1 if n == -1 else s + n for s, n in zip(start_indices, shape, strict=True)]
-    for axis, d in enumerate(x.shape):
+    for axis, d in enumerate(inputs.shape):
         if d is not None and stops[axis] == -1:
             stops[axis] = d
-    return bind("slice", x, starts=list(start_indices), stops=stops, steps=[1] * x.ndim)
+    return bind("slice", inputs, starts=list(start_indices), stops=stops, steps=[1] * inputs.ndim)
 
 
 def pad(

@@ -289,9 +289,9 @@ class CosineDecayRestarts(LearningRateSchedule):
         }
 
 
-def serialize(schedule: LearningRateSchedule) -> Any:
+def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
     """The schedule as Keras writes it in a file."""
-    return serialize_keras_object(schedule)
+    return serialize_keras_object(learning_rate_schedule)
 
 
 def deserialize(

@@ -65,9 +65,9 @@ def _same_definition(a: Any, b: Any) -> bool:
     return (a.__module__, a.__qualname__) == (b.__module__, b.__qualname__)
 
 
-def get_registered_name(item: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """``package>name`` of a registered object, else its own name."""
-    return _names.get(item) or str(item.__name__)
+    return _names.get(obj) or str(obj.__name__)
 
 
 def get_registered_object(
@@ -83,13 +83,13 @@ def get_registered_object(
 
 
 @contextmanager
-def custom_object_scope(objects: Mapping[str, Any]) -> Iterator[None]:
-    """Inside, ``objects`` (name -> class or function) are known when files are read."""
-    _scoped.append(objects)
+def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
+    """Inside, ``custom_objects`` (name -> class or function) are known when files are read."""
+    _scoped.append(custom_objects)
     try:
         yield
     finally:
-        _scoped.remove(objects)
+        _scoped.remove(custom_objects)
 
 
 CustomObjectScope = custom_object_scope
