@@ -149,7 +149,11 @@ Tape::Tape(TapeCode code, std::vector<TapeOperand> operands, std::vector<TapeRes
   // Blocks of the workspace.
   int blocks = 0;
   buffer_.assign(static_cast<std::size_t>(slots_), -1);
-  direct_ = steps_.size() == 1 && slots_ == first_temporary;
+  // A result of scalars alone is computed once and spread over a buffer.
+  direct_ = steps_.size() == 1 && slots_ == first_temporary &&
+            std::ranges::any_of(steps_[0].arg, [&](int a) {
+              return a >= 0 && a < inputs && operands_[a].kind == Kind::full;
+            });
   std::int64_t period = 0;
   for (int k = 0; k < inputs; ++k) {
     const TapeOperand& operand = operands_[k];

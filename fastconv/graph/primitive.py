@@ -149,7 +149,7 @@ def as_array(value: Any, like: str | None = None) -> Array:
     array = np.asarray(value)
     if array.dtype == np.float64 or array.dtype == np.float16:
         return array.astype(np.float32)
-    return array
+    return array if array.dtype.isnative else as_array(array.astype(array.dtype.newbyteorder("=")))
 
 
 def as_tensor(value: Any, dtype: str | None = None) -> Tensor:

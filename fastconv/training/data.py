@@ -159,7 +159,10 @@ def to_array(value: Any, label: str) -> Array:
 
 
 def dense_rows(array: Array) -> Array:
-    """The array itself, or a copy where the elements of a row are not next to each other."""
+    """The array itself, or a copy where the elements of a row are not next to each other, or not
+    aligned."""
+    if not array.flags.aligned:
+        return array.copy()
     expected = array.itemsize
     for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
         if size != 1 and stride != expected:

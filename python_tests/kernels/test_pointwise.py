@@ -343,3 +343,11 @@ def test_epilogue(run_op: RunOp, code: str, shape: tuple[int, int]) -> None:
     [product] = run_op("dense", [x, w], out)
     [fused] = run_op("dense", [x, w, *extras], out, epilogue=code, extra=len(extras))
     np.testing.assert_array_equal(fused, pointwise(run_op, code, product, *extras))
+
+
+@pytest.mark.parametrize("code", ["multiply %0 %1", "negative %1", "add %0 2", "identity %0"])
+def test_scalars_fill_a_large_result(run_op: RunOp, code: str) -> None:
+    a, b = np.float32(3).reshape(1, 1), np.float32(0.5).reshape(1, 1)
+    y = run_op("pointwise", [a, b], [((300, 1001), "float32")], code=code, results=[2])[0]
+    value = {"multiply %0 %1": 1.5, "negative %1": -0.5, "add %0 2": 5, "identity %0": 3}[code]
+    np.testing.assert_array_equal(y, np.full((300, 1001), value, np.float32))
