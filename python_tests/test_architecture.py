@@ -20,7 +20,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {"_core": set()},
     {"graph": {"reference"}, "reference": {"graph"}},
     {"config": set(), "random": set()},
-    {"ops": set(), "utils": set(), "saving.registry": set(), "compat.methods": set()},
+    {"ops": set(), "utils": {"ops"}, "saving.registry": set(), "compat.methods": set()},
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
     | {"constraints": set(), "losses": set(), "preprocessing": set()},
     {"layers": set(), "optimizers": set(), "metrics": set(), "callbacks": set()},

@@ -20,6 +20,16 @@ from fastconv.layers.dropout import (
 )
 from fastconv.layers.example_normalization import GroupNormalization, LayerNormalization
 from fastconv.layers.function import Identity, Lambda
+from fastconv.layers.image_colors import RandomBrightness, RandomContrast
+from fastconv.layers.image_geometry import (
+    CenterCrop,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+)
 from fastconv.layers.input_layer import Input, InputLayer
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer
@@ -39,6 +49,7 @@ from fastconv.layers.merging import (
     multiply,
     subtract,
 )
+from fastconv.layers.normalization import Normalization
 from fastconv.layers.op_layer import OpLayer
 from fastconv.layers.pooling import (
     AveragePooling1D,
@@ -106,6 +117,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -145,13 +157,22 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "OpLayer",
     "PReLU",
     "Permute",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",

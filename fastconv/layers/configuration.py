@@ -99,6 +99,13 @@ def parameters(call: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(call).parameters)
 
 
+@functools.lru_cache(maxsize=1024)
+def trains_by_default(call: Callable[..., Any]) -> bool:
+    """Whether ``training`` is True where nobody says anything about it."""
+    parameter = inspect.signature(call).parameters.get("training")
+    return parameter is not None and parameter.default is True
+
+
 def _is_plain(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_is_plain(v) for v in value)

@@ -13,7 +13,12 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.graph.primitive import Trace, as_array, current_trace
 from fastconv.graph.tensor import Shape, Tensor, Variable
-from fastconv.layers.configuration import Configured, check_dtype, parameters
+from fastconv.layers.configuration import (
+    Configured,
+    check_dtype,
+    parameters,
+    trains_by_default,
+)
 from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.naming import unique_name
@@ -25,7 +30,7 @@ from fastconv.layers.structure import flatten, map_structure
 class _Call:
     """What a call hands on to the calls inside it."""
 
-    training: bool
+    training: bool | None  # None: nobody said
     path: tuple[str, ...]
 
 
@@ -228,14 +233,16 @@ class Layer(Configured, WeightHolder):
             _CALL.reset(token)
         return outputs
 
-    def _resolve_training(self, kwargs: dict[str, Any], outer: _Call | None) -> bool:
-        """Explicit argument, else the surrounding call's, else False; put into kwargs if taken."""
+    def _resolve_training(self, kwargs: dict[str, Any], outer: _Call | None) -> bool | None:
+        """Explicit argument, else the surrounding call's, else the default; in kwargs if taken."""
         given = kwargs.pop("training", None)
         if kwargs.get("mask", ...) is None and "mask" not in parameters(type(self).call):
             del kwargs["mask"]
-        training = bool(given if given is not None else outer.training if outer else False)
+        said = given if given is not None else outer.training if outer else None
+        training = None if said is None else bool(said)
         if "training" in parameters(type(self).call):
-            kwargs["training"] = training
+            default = trains_by_default(type(self).call)
+            kwargs["training"] = default if training is None else training
         return training
 
     def _ensure_built(

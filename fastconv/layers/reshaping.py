@@ -11,6 +11,7 @@ from fastconv.config import standardize_data_format
 from fastconv.layers.images import channels_last, restored, sizes
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer
+from fastconv.ops.image import resize
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
@@ -158,10 +159,14 @@ class Cropping2D(Layer):
 
 
 class UpSampling2D(Layer):
-    """Repeats rows and columns ``size`` times (nearest neighbour).
+    """Images ``size`` times as large, by repetition or interpolation.
+
+    Args:
+        size: factors of the height and the width.
+        interpolation: ``"nearest"`` or ``"bilinear"``.
 
     Raises:
-        ValueError: for an interpolation other than ``"nearest"``.
+        ValueError: for another interpolation.
     """
 
     input_spec = InputSpec(ndim=4)
@@ -174,9 +179,10 @@ class UpSampling2D(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if interpolation != "nearest":
+        if interpolation not in ("nearest", "bilinear"):
             raise ValueError(
-                f"UpSampling2D: interpolation must be 'nearest', got {interpolation!r}"
+                "UpSampling2D: interpolation must be 'nearest' or 'bilinear', got "
+                f"{interpolation!r}"
             )
         self.size = sizes("UpSampling2D", "size", size, 2)
         self.data_format = standardize_data_format(data_format)
@@ -186,6 +192,9 @@ class UpSampling2D(Layer):
         x = channels_last(inputs, self.data_format)
         _, height, width, channels = x.shape
         sy, sx = self.size
+        if self.interpolation == "bilinear":
+            size = (height * sy, width * sx)
+            return restored(resize(x, size, data_format="channels_last"), self.data_format)
         x = ops.reshape(x, (_rows(x), height, 1, width, 1, channels))
         x = ops.concatenate([x] * sy, axis=2)
         x = ops.concatenate([x] * sx, axis=4)

@@ -12,6 +12,7 @@ import numpy as np
 from fastconv.compat.methods import OldMethods
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Array, Tensor
+from fastconv.layers.configuration import trains_by_default
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -234,7 +235,10 @@ class Model(Trainer, OldMethods, Layer):
             and x.dtype.isnative
             and (self._compiled is None or self._compiled.backend == "native")
             and not self._added_losses
-            and all(layer.activity_regularizer is None for layer in self._flatten_layers())
+            and not any(
+                layer.activity_regularizer is not None or trains_by_default(type(layer).call)
+                for layer in self._flatten_layers()
+            )
         )
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -6,6 +6,7 @@ height, width, channels).
 """
 
 from fastconv import random
+from fastconv.ops import image
 from fastconv.ops.activation import (
     elu,
     gelu,
@@ -190,6 +191,7 @@ __all__ = [
     "greater_equal",
     "hard_sigmoid",
     "im2col",
+    "image",
     "isfinite",
     "isnan",
     "leaky_relu",

@@ -11,9 +11,9 @@ import numpy as np
 
 from fastconv import random
 from fastconv.config import standardize_data_format
+from fastconv.ops.image import INTERPOLATIONS, resize
 from fastconv.utils.dataset_utils import PyDataset
 from fastconv.utils.image_utils import CHANNELS, check_choice, img_to_array, load_img
-from fastconv.utils.resampling import INTERPOLATIONS, resize
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 NAME = "image_dataset_from_directory"
@@ -86,15 +86,14 @@ class ImageDataset(PyDataset):
 
     def _image(self, path: str) -> Any:
         x = img_to_array(load_img(path, self.color_mode), "channels_last")
-        height, width = self.image_size
-        if self._fit == "crop":
-            x = _cropped(x, height, width)
-        inner = _inner(x.shape, height, width) if self._fit == "pad" else (height, width)
-        x = resize(x, *inner, self.interpolation)
-        if inner != (height, width):
-            top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-            rest = (height - inner[0] - top, width - inner[1] - left)
-            x = np.pad(x, ((top, rest[0]), (left, rest[1]), (0, 0)))
+        x = resize(
+            x,
+            self.image_size,
+            self.interpolation,
+            crop_to_aspect_ratio=self._fit == "crop",
+            pad_to_aspect_ratio=self._fit == "pad",
+            data_format="channels_last",
+        )
         return x if self.data_format == "channels_last" else x.transpose(2, 0, 1)
 
 
@@ -252,18 +251,3 @@ def _encoded(numbers: Any, label_mode: str | None, classes: int) -> Any:
             raise ValueError(f"{NAME}: one-hot rows need labels 0..{classes - 1}")
         return np.eye(classes, dtype=np.float32)[numbers]
     return numbers.astype(np.int32)
-
-
-def _cropped(x: Any, height: int, width: int) -> Any:
-    """The largest part in the middle with the target's proportions."""
-    rows, columns = x.shape[:2]
-    down = max(min(rows, columns * height // width), 1)
-    right = max(min(columns, rows * width // height), 1)
-    top, left = (rows - down) // 2, (columns - right) // 2
-    return x[top : top + down, left : left + right]
-
-
-def _inner(shape: Sequence[int], height: int, width: int) -> tuple[int, int]:
-    """The largest size of the picture's proportions inside of the target."""
-    ratio = max(shape[0] / height, shape[1] / width)
-    return max(int(shape[0] / ratio), 1), max(int(shape[1] / ratio), 1)
