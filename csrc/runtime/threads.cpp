@@ -21,8 +21,8 @@ namespace {
 
 constexpr int kMaxTeam = 256;
 constexpr double kSerialBelow = 8'000;  // nanoseconds of work that are not worth a second thread
-constexpr double kShare = 4'000;         // ... and the least that is worth one thread
-constexpr int kSpins = 4'000;            // tens of microseconds of waiting before going to sleep
+constexpr double kShare = 4'000;        // ... and the least that is worth one thread
+constexpr int kSpins = 4'000;           // tens of microseconds of waiting before going to sleep
 
 std::atomic<int> chosen{0};
 

@@ -86,8 +86,15 @@ def _broadcast(graph: GraphBuilder, step: Step) -> None:
 
 
 def _take(graph: GraphBuilder, step: Step) -> None:
-    operands = [graph.get(v) for v in step.inputs]
-    graph.set(step.outputs[0], graph.node("Gather", operands, axis=step.attrs["axis"]))
+    x, indices = step.inputs
+    y = step.outputs[0]
+    if step.attrs.get("batch_dims"):  # each row has indices of its own, along axis 1
+        places = graph.reshape(graph.get(indices), (*indices.shape, 1))
+        operands = [graph.get(x), graph.cast(places, "int64")]
+        graph.set(y, graph.node("GatherND", operands, batch_dims=1))
+        return
+    operands = [graph.get(x), graph.get(indices)]
+    graph.set(y, graph.node("Gather", operands, axis=step.attrs["axis"]))
 
 
 def _one_hot(graph: GraphBuilder, step: Step) -> None:
