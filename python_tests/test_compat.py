@@ -92,6 +92,14 @@ def test_an_endless_validation_needs_a_number_of_steps() -> None:
         small_model().fit_generator(batches(), 1, validation_data=batches(), verbose=0)
 
 
+def test_fit_takes_the_arguments_of_worker_pools() -> None:
+    model = small_model()
+    options = {"max_queue_size": 2, "workers": 4, "use_multiprocessing": True}
+    model.fit(batches(), steps_per_epoch=2, verbose=0, **options)
+    assert model.evaluate(X, Y[:, None], verbose=0, **options) > 0
+    assert model.predict(X, **options).shape == (32, 1)
+
+
 def test_classes_are_thresholds_or_the_largest() -> None:
     model = small_model()
     np.testing.assert_array_equal(model.predict_proba(X), model.predict(X))

@@ -60,6 +60,9 @@ class Trainer(Inspection):
         validation_steps: int | None = None,
         validation_batch_size: int | None = None,
         validation_freq: Any = 1,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
     ) -> History:
         """Train.
 
@@ -82,6 +85,8 @@ class Trainer(Inspection):
             validation_steps: batches of a validation.
             validation_batch_size: rows of a validation step.
             validation_freq: validate every so many epochs, or after the epochs in a list.
+            max_queue_size, workers, use_multiprocessing: accepted for code written for Keras 2;
+                batches are prepared ahead by one thread.
 
         Returns:
             The history: ``history.history["loss"]`` has a number for each epoch.
@@ -92,6 +97,7 @@ class Trainer(Inspection):
                 been changed then.
             TypeError: for data that are not numbers.
         """
+        del max_queue_size, workers, use_multiprocessing
         compiled = self._require_compiled("fit")
         batch = positive("batch_size", batch_size, DEFAULT_BATCH)
         epochs = count("epochs", epochs)
@@ -208,6 +214,9 @@ class Trainer(Inspection):
         steps: int | None = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
     ) -> Any:
         """The loss and the metrics on data.
 
@@ -218,6 +227,8 @@ class Trainer(Inspection):
             steps: batches to look at; all by default.
             callbacks: a list of callbacks.
             return_dict: results by name instead of a list.
+            max_queue_size, workers, use_multiprocessing: accepted for code written for Keras 2;
+                batches are prepared ahead by one thread.
 
         Returns:
             ``[loss, metric, ...]``, or the loss alone where there are no metrics.
@@ -226,6 +237,7 @@ class Trainer(Inspection):
             RuntimeError: before `compile`.
             ValueError, TypeError: as :meth:`fit`.
         """
+        del max_queue_size, workers, use_multiprocessing
         self._require_compiled("evaluate")
         batch = positive("batch_size", batch_size, DEFAULT_BATCH)
         most = limit("steps", steps)
@@ -269,6 +281,9 @@ class Trainer(Inspection):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        max_queue_size: int = 10,
+        workers: int = 1,
+        use_multiprocessing: bool = False,
     ) -> Any:
         """The outputs for inputs, float32 arrays with a row for each example.
 
@@ -278,10 +293,13 @@ class Trainer(Inspection):
             verbose: 0 (and the default) silent, 1 a progress line.
             steps: batches to look at; all by default.
             callbacks: a list of callbacks.
+            max_queue_size, workers, use_multiprocessing: accepted for code written for Keras 2;
+                batches are prepared ahead by one thread.
 
         Raises:
             ValueError, TypeError: as :meth:`fit`.
         """
+        del max_queue_size, workers, use_multiprocessing
         batch = positive("batch_size", batch_size, DEFAULT_BATCH)
         most = limit("steps", steps)
         level = verbosity(verbose, 0)
