@@ -541,6 +541,12 @@ def test_a_notebook_is_run_and_written_beside(tmp_path: Path) -> None:
     assert "image/png" in kinds["display_data"]
     assert "fastconv.layers.dense" in "".join(kinds["execute_result"]["text/plain"])
 
+    redrawn = "for i in range(3):\n    print(f'\\r{i}', end='', flush=True)"
+    path.write_text(notebook(redrawn))
+    assert run("lab.ipynb", folder=tmp_path).returncode == 0
+    (cell,) = json.loads((tmp_path / "lab.out.ipynb").read_text())["cells"]
+    assert [o["text"] for o in cell["outputs"]] == [["2"]]
+
     path.write_text(notebook("print('before')", "1 / 0", "print('after')"))
     done = run("lab.ipynb", folder=tmp_path)
     assert done.returncode == 1

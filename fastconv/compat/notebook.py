@@ -92,7 +92,9 @@ def _client(notebook: Any, path: Path, folder: str) -> Any:
         language="python",
     )
     resources = {"metadata": {"path": str(path.resolve().parent)}}
-    return NotebookClient(notebook, km=manager, timeout=None, resources=resources)
+    return NotebookClient(
+        notebook, km=manager, timeout=None, resources=resources, coalesce_streams=True
+    )
 
 
 def _environment() -> dict[str, str]:
