@@ -51,7 +51,11 @@ def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_importing_loads_no_more_than_it_must() -> None:
     code = "import sys, fastconv; print(*sys.modules)"
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=INSTALLED.parent,
     )
     assert done.stderr == ""
     assert set(done.stdout.split()) & LAZY == set()

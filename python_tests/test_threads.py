@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import _core, callbacks, config, layers
 from fastconv.models import Sequential
 
-ROOT = Path(__file__).resolve().parents[1]
+HOME = Path(fastconv.__file__).parents[1]  # children run there, with the fastconv under test
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((96, 12, 12, 3)).astype(np.float32)
 Y = RNG.integers(0, 4, 96)
@@ -67,7 +68,8 @@ def same_threads_after():
 def start(code: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", NET + textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        env={**os.environ, "PYTHONPATH": str(HOME), **environment},
+        cwd=HOME,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -247,7 +249,7 @@ def test_a_spawned_child_predicts(tmp_path: Path) -> None:
     )
     subprocess.run(
         [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(HOME)},
         check=True,
         timeout=60,
     )
@@ -311,7 +313,8 @@ def test_default_number_of_threads() -> None:
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
     pinned = subprocess.run(
         [sys.executable, "-c", f"import os; os.sched_setaffinity(0, [{one}])\n{code}"],
-        env={**environment, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(HOME)},
+        cwd=HOME,
         capture_output=True,
         text=True,
         check=True,

@@ -150,7 +150,7 @@ def test_backends_agree():
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
 def test_backends_agree_after_20_steps_of_a_conv_net(optimizer):
     """Weights, losses and predictions to 1e-4."""
-    images = RNG.uniform(size=(98, 10, 10, 3)).astype(np.float32)
+    images = np.random.default_rng(0).uniform(size=(98, 10, 10, 3)).astype(np.float32)
     labels = images.mean(axis=(1, 2)).argmax(axis=1)
     models = [conv_net(optimizer, backend) for backend in ("native", "numpy")]
     histories = [m.fit(images, labels, batch_size=10, epochs=2, verbose=0) for m in models]
