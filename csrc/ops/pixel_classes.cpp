@@ -21,8 +21,9 @@ Axis gradient_axis(std::int64_t phase, std::int64_t size, std::int64_t kernel, s
                    std::int64_t dilation, std::int64_t before) {
   const std::int64_t common = std::gcd(stride, dilation), period = stride / common;
   std::int64_t first = 0;
-  while (first < period && (phase + before - first * dilation) % stride != 0) ++first;
-  const bool reached = first < period && first < kernel;
+  const std::int64_t candidates = std::min(period, kernel);
+  while (first < candidates && (phase + before - first * dilation) % stride != 0) ++first;
+  const bool reached = first < candidates;
   const std::int64_t taps = reached ? ceil_div(kernel - first, period) : 0;
   const std::int64_t step = dilation / common;
   const std::int64_t origin =
@@ -52,9 +53,11 @@ std::vector<PixelClass> pixel_classes(const Convolution& c, bool gradient) {
   if (!gradient)
     return {{{c.out_height, 0, 1, -c.top, c.stride_y, c.kernel_y, c.dilation_y, 0, 1},
              {c.out_width, 0, 1, -c.left, c.stride_x, c.kernel_x, c.dilation_x, 0, 1}}};
+  const std::int64_t rows = std::clamp<std::int64_t>(c.height, 1, c.stride_y);
+  const std::int64_t columns = std::clamp<std::int64_t>(c.width, 1, c.stride_x);
   std::vector<PixelClass> classes;
-  for (std::int64_t y = 0; y < c.stride_y; ++y)
-    for (std::int64_t x = 0; x < c.stride_x; ++x)
+  for (std::int64_t y = 0; y < rows; ++y)
+    for (std::int64_t x = 0; x < columns; ++x)
       classes.push_back({gradient_axis(y, c.height, c.kernel_y, c.stride_y, c.dilation_y, c.top),
                          gradient_axis(x, c.width, c.kernel_x, c.stride_x, c.dilation_x, c.left)});
   return classes;

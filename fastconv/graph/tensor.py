@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -169,7 +170,7 @@ class Tensor(Operators):
 def aligned_empty(shape: Sequence[int], dtype: npt.DTypeLike) -> Array:
     """An uninitialised C-ordered array whose data starts at a multiple of 64 bytes."""
     dt = np.dtype(dtype)
-    size = int(np.prod(shape, dtype=np.int64)) * dt.itemsize
+    size = math.prod(shape) * dt.itemsize
     raw = np.empty(size + 64, np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size].view(dt).reshape(tuple(shape))

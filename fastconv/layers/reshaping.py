@@ -96,8 +96,7 @@ class RepeatVector(Layer):
         self.n: int = n
 
     def call(self, inputs: Any) -> Any:
-        x = ops.reshape(inputs, (_rows(inputs), 1, inputs.shape[1]))
-        return ops.concatenate([x] * self.n, axis=1)
+        return ops.repeat(ops.expand_dims(inputs, 1), self.n, axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "n": self.n}
@@ -190,15 +189,12 @@ class UpSampling2D(Layer):
 
     def call(self, inputs: Any) -> Any:
         x = channels_last(inputs, self.data_format)
-        _, height, width, channels = x.shape
         sy, sx = self.size
         if self.interpolation == "bilinear":
+            _, height, width, _ = x.shape
             size = (height * sy, width * sx)
             return restored(resize(x, size, data_format="channels_last"), self.data_format)
-        x = ops.reshape(x, (_rows(x), height, 1, width, 1, channels))
-        x = ops.concatenate([x] * sy, axis=2)
-        x = ops.concatenate([x] * sx, axis=4)
-        x = ops.reshape(x, (_rows(x), height * sy, width * sx, channels))
+        x = ops.repeat(ops.repeat(x, sy, axis=1), sx, axis=2)
         return restored(x, self.data_format)
 
     def get_config(self) -> dict[str, Any]:

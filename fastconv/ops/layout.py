@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -50,12 +51,10 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Any:
         raise ValueError(
             f"reshape: the batch must stay the first axis (-1), got {tuple(dims)} for {x.shape}"
         )
-    total = int(np.prod(x.shape[start:], dtype=np.int64))
+    total = math.prod(x.shape[start:])
     if -1 in dims[start:]:
         at = dims.index(-1, start)
-        known = int(
-            np.prod([d for i, d in enumerate(dims) if i >= start and i != at], dtype=np.int64)
-        )
+        known = math.prod(d for i, d in enumerate(dims) if i >= start and i != at)
         if dims.count(-1) > 1 + start or known == 0 or total % known:
             raise ValueError(f"reshape: cannot turn shape {x.shape} into {tuple(dims)}")
         dims[at] = total // known
@@ -123,7 +122,7 @@ def flatten(x: Any) -> Any:
     """One row for each example: (batch, ...) -> (batch, features)."""
     x = operand(x)
     first = sized(x.shape)[:1]
-    return bind("reshape", x, shape=[*first, int(np.prod(x.shape[1:], dtype=np.int64))])
+    return bind("reshape", x, shape=[*first, math.prod(x.shape[1:])])
 
 
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
