@@ -1,11 +1,11 @@
-"""Residual nets for small images."""
+"""Residual nets for photographs: ResNet-18 and ResNet-50."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.applications.common import check_image_shape
+from fastconv.applications.common import inputs_of, without_top
 from fastconv.layers import (
     Activation,
     Add,
@@ -13,47 +13,116 @@ from fastconv.layers import (
     Conv2D,
     Dense,
     GlobalAveragePooling2D,
-    Input,
+    MaxPooling2D,
+    ZeroPadding2D,
 )
 from fastconv.models import Model
 
 
-def resnet20(input_shape: Sequence[int] = (32, 32, 3), classes: int = 10) -> Model:
-    """ResNet-20 (He, Zhang, Ren, Sun, 2015, section 4.2) with a softmax.
+def resnet18(
+    input_shape: Sequence[int] | None = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: None = None,
+    input_tensor: Any = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str = "resnet18",
+) -> Model:
+    """ResNet-18 (He, Zhang, Ren, Sun, 2015): 11,689,512 trained parameters.
 
-    A convolution, then three stages of three residual blocks with 16, 32 and 64 filters, halving
-    the image between stages; 1x1 projections where the shape changes.
+    A 7x7 convolution and max pooling, then four stages of two blocks of 3x3 convolutions with 64,
+    128, 256 and 512 filters; 1x1 projections where the shape changes, no biases.
 
     Args:
-        input_shape: (height, width, channels) of an image, at least 4x4.
+        input_shape: (height, width, channels) of an image, at least 32x32; None: 224x224x3.
         classes: Number of classes.
+        include_top: False ends the model after the last stage.
+        weights: None: the net starts untrained.
+        input_tensor: An ``Input`` to use instead of ``input_shape``.
+        pooling: Without the top: ``"avg"`` or ``"max"`` over the image, or None.
+        classifier_activation: Of the last layer; None gives logits.
+        name: The model's name.
 
     Raises:
-        ValueError: ``input_shape`` is no image shape or too small, or fewer than two classes.
+        ValueError: for arguments that are not of these kinds.
     """
-    shape = check_image_shape("resnet20", input_shape, classes, smallest=4)
-    inputs = Input(shape)
-    x = Activation("relu")(_convolution(inputs, 16))
-    for stage, filters in enumerate((16, 32, 64)):
-        for block in range(3):
-            x = _residual(x, filters, strides=2 if stage > 0 and block == 0 else 1)
-    outputs = Dense(classes, activation="softmax")(GlobalAveragePooling2D()(x))
-    return Model(inputs, outputs, name="resnet20")
+    inputs = inputs_of("resnet18", input_shape, classes, 32, weights, input_tensor)
+    x = _stem(inputs, use_bias=False)
+    for stage, filters in enumerate((64, 128, 256, 512), 2):
+        for block in (1, 2):
+            strides = 2 if stage > 2 and block == 1 else 1
+            x = _basic(x, filters, strides, f"conv{stage}_block{block}")
+    if not include_top:
+        return without_top("resnet18", inputs, x, pooling, name)
+    return _with_top(inputs, x, classes, classifier_activation, name)
 
 
-def _residual(x: Any, filters: int, strides: int) -> Any:
-    shortcut = x if strides == 1 else _convolution(x, filters, kernel_size=1, strides=strides)
-    x = Activation("relu")(_convolution(x, filters, strides=strides))
-    return Activation("relu")(Add()([_convolution(x, filters), shortcut]))
+def resnet50(
+    input_shape: Sequence[int] | None = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: None = None,
+    input_tensor: Any = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str = "resnet50",
+) -> Model:
+    """ResNet-50, as Keras has it: 25,636,712 parameters, of which 25,583,592 are trained.
+
+    Stages of 3, 4, 6 and 3 bottleneck blocks (1x1, 3x3, 1x1 convolutions). Arguments as in
+    :func:`resnet18`; layers are named as in Keras.
+    """
+    inputs = inputs_of("resnet50", input_shape, classes, 32, weights, input_tensor)
+    x = _stem(inputs, use_bias=True)
+    stages = zip((64, 128, 256, 512), (3, 4, 6, 3), strict=True)
+    for stage, (filters, blocks) in enumerate(stages, 2):
+        for block in range(1, blocks + 1):
+            strides = 2 if stage > 2 and block == 1 else 1
+            x = _bottleneck(x, filters, strides, block == 1, f"conv{stage}_block{block}")
+    if not include_top:
+        return without_top("resnet50", inputs, x, pooling, name)
+    return _with_top(inputs, x, classes, classifier_activation, name)
 
 
-def _convolution(x: Any, filters: int, kernel_size: int = 3, strides: int = 1) -> Any:
+def _stem(x: Any, use_bias: bool) -> Any:
+    x = ZeroPadding2D(3, name="conv1_pad")(x)
+    x = Conv2D(64, 7, strides=2, use_bias=use_bias, name="conv1_conv")(x)
+    x = BatchNormalization(epsilon=1.001e-5, name="conv1_bn")(x)
+    x = Activation("relu", name="conv1_relu")(x)
+    x = ZeroPadding2D(1, name="pool1_pad")(x)
+    return MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+
+
+def _basic(x: Any, filters: int, strides: int, name: str) -> Any:
+    shortcut = x
+    if strides != 1:
+        shortcut = _normalized(x, filters, 1, strides, False, f"{name}_0")
+    x = _normalized(x, filters, 3, strides, False, f"{name}_1")
+    x = Activation("relu", name=f"{name}_1_relu")(x)
+    x = _normalized(x, filters, 3, 1, False, f"{name}_2")
+    return Activation("relu", name=f"{name}_out")(Add(name=f"{name}_add")([shortcut, x]))
+
+
+def _bottleneck(x: Any, filters: int, strides: int, project: bool, name: str) -> Any:
+    shortcut = _normalized(x, 4 * filters, 1, strides, True, f"{name}_0") if project else x
+    x = _normalized(x, filters, 1, strides, True, f"{name}_1")
+    x = Activation("relu", name=f"{name}_1_relu")(x)
+    x = _normalized(x, filters, 3, 1, True, f"{name}_2")
+    x = Activation("relu", name=f"{name}_2_relu")(x)
+    x = _normalized(x, 4 * filters, 1, 1, True, f"{name}_3")
+    return Activation("relu", name=f"{name}_out")(Add(name=f"{name}_add")([shortcut, x]))
+
+
+def _normalized(x: Any, filters: int, size: int, strides: int, use_bias: bool, name: str) -> Any:
+    """A convolution and batch normalization."""
     x = Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
+        filters, size, strides=strides, padding="same", use_bias=use_bias, name=f"{name}_conv"
     )(x)
-    return BatchNormalization()(x)
+    return BatchNormalization(epsilon=1.001e-5, name=f"{name}_bn")(x)
+
+
+def _with_top(inputs: Any, x: Any, classes: int, activation: Any, name: str | None) -> Model:
+    x = GlobalAveragePooling2D(name="avg_pool")(x)
+    x = Dense(classes, activation=activation, name="predictions")(x)
+    return Model(inputs, x, name=name)

@@ -218,10 +218,7 @@ def _transformed(x: Any, matrix: Any, interpolation: str, fill_mode: str, fill: 
     a0, a1, a2, b0, b1, b2 = (matrix[:, i : i + 1] for i in range(6))
     at_x = a0 * column + a1 * row + a2
     at_y = b0 * column + b1 * row + b2
-    if interpolation == "nearest":
-        near_y, near_x = [(elementwise.round(at_y), None)], [(elementwise.round(at_x), None)]
-    else:
-        near_y, near_x = _neighbours(at_y), _neighbours(at_x)
+    near_y, near_x = (_neighbours(at, interpolation) for at in (at_y, at_x))
     parts = []
     for y, y_weight in near_y:
         for z, z_weight in near_x:
@@ -238,7 +235,10 @@ def _transformed(x: Any, matrix: Any, interpolation: str, fill_mode: str, fill: 
     return reshape(total, (_batch(total), height, width, channels))
 
 
-def _neighbours(at: Any) -> list[tuple[Any, Any]]:
+def _neighbours(at: Any, interpolation: str) -> list[tuple[Any, Any]]:
+    """Pairs (whole position, weight); the weight is None where there is one of them."""
+    if interpolation == "nearest":
+        return [(elementwise.round(at), None)]
     before = floor(at)
     weight = at - before
     return [(before, 1.0 - weight), (before + 1.0, weight)]
