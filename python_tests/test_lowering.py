@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastconv.graph.primitives  # noqa: F401
+from fastconv import ops
 from fastconv.graph import report
 from fastconv.graph.autodiff import gradients
 from fastconv.graph.lower import Lowered, lower
@@ -462,3 +463,15 @@ def test_tables_fit_a_terminal() -> None:
         report.profile_table(lowered, times, steps=0, batch=4)
     with pytest.raises(ValueError, match="numpy"):
         report.plan_table(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("batches", [(7, 5, 3), (2, 7)])
+def test_a_frozen_plan_makes_a_row_for_each_of_the_batch_anew(batches: tuple[int, ...]) -> None:
+    with tracing():
+        x = Tensor((None, 6))
+        program = Program.of([x], [ops.sum(ops.ones_like(x), axis=0), ops.ones_like(x) * 2.0])
+    frozen = lower(program, 7, frozen=True)
+    for n in batches:
+        rows, twos = frozen.run([np.zeros((n, 6), np.float32)], n)
+        np.testing.assert_array_equal(rows, np.full(6, n))
+        np.testing.assert_array_equal(twos, np.full((n, 6), 2.0))

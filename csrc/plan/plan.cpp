@@ -113,7 +113,8 @@ void Plan::build_ops() {
   }
 }
 
-// What depends on variables and constants alone, in a frozen plan.
+// What depends on variables and constants alone, in a frozen plan. A tensor with a row for each of
+// the batch depends on the batch, too.
 void Plan::find_fixed() {
   fixed_.assign(tensors_.size(), false);
   once_.assign(steps_.size(), false);
@@ -131,7 +132,8 @@ void Plan::find_fixed() {
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const PlanStep& step = steps_[s];
     const bool own = std::all_of(step.outputs.begin(), step.outputs.end(), [&](int id) {
-      return tensors_[static_cast<std::size_t>(id)].kind == Kind::temp;
+      const PlanTensor& t = tensors_[static_cast<std::size_t>(id)];
+      return t.kind == Kind::temp && !t.desc.batched;
     });
     once_[s] =
         own && !is_random(step.op) && std::all_of(step.inputs.begin(), step.inputs.end(), is_fixed);
