@@ -343,6 +343,8 @@ he_normal = HeNormal
 lecun_uniform = LecunUniform
 lecun_normal = LecunNormal
 orthogonal = Orthogonal
+IdentityInitializer = Identity
+OrthogonalInitializer = Orthogonal
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from fastconv import ops
 from fastconv.saving.registry import (
     deserialize_keras_object,
@@ -67,6 +69,38 @@ class L2(L1L2):
         return {"l2": self.l2}
 
 
+class OrthogonalRegularizer(Regularizer):
+    """``factor`` times the mean of ``|cos|`` of the angles between the rows of a matrix.
+
+    Args:
+        factor: not negative.
+        mode: ``"rows"`` or ``"columns"``.
+
+    Raises:
+        ValueError: for arguments that are not of these kinds, or weights that are no matrix.
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _factor("factor", factor)
+        if mode not in ("rows", "columns"):
+            raise ValueError(f"a regularizer's mode must be 'rows' or 'columns', got {mode!r}")
+        self.mode = mode
+
+    def __call__(self, x: Any) -> Any:
+        if len(x.shape) != 2:
+            raise ValueError(f"OrthogonalRegularizer needs a matrix, got shape {tuple(x.shape)}")
+        rows = x if self.mode == "rows" else ops.transpose(x, (1, 0))
+        length = ops.sum(ops.square(rows), axis=1, keepdims=True)
+        rows = rows * ops.rsqrt(ops.maximum(length, 1e-12))
+        size = int(rows.shape[0])
+        others = 1.0 - np.eye(size, dtype=np.float32)
+        products = ops.absolute(ops.matmul(rows, ops.transpose(rows, (1, 0))))
+        return ops.sum(products * others) * (self.factor / max(size * (size - 1), 1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}
+
+
 def _factor(name: str, value: float | None) -> float:
     value = 0.0 if value is None else value
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -79,6 +113,7 @@ def _factor(name: str, value: float | None) -> float:
 l1 = L1
 l2 = L2
 l1_l2 = L1L2
+orthogonal_regularizer = OrthogonalRegularizer
 _BY_NAME: dict[str, Any] = {
     "l1": L1,
     "L1": L1,
@@ -87,6 +122,8 @@ _BY_NAME: dict[str, Any] = {
     "L1L2": L1L2,
     "l1_l2": L1L2(0.01, 0.01),
     "l1l2": L1L2(0.01, 0.01),
+    "orthogonal_regularizer": OrthogonalRegularizer,
+    "OrthogonalRegularizer": OrthogonalRegularizer,
 }
 
 
@@ -114,7 +151,9 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, str):
         found = get_registered_object(identifier, None, _BY_NAME)
         if found is None:
-            raise ValueError(f"unknown regularizer {identifier!r}; known: l1, l2, l1_l2")
+            raise ValueError(
+                f"unknown regularizer {identifier!r}; known: l1, l2, l1_l2, orthogonal_regularizer"
+            )
         identifier = found() if isinstance(found, type) else found
     elif isinstance(identifier, dict):
         identifier = deserialize(identifier)

@@ -148,6 +148,8 @@ def test_batch_normalization_in_training() -> None:
 ACTIVATIONS = [
     *("relu", "leaky_relu", "relu6", "sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax"),
     *("elu", "selu", "gelu", "silu", "swish", "softplus", "softsign", "exponential", "linear"),
+    *("hard_silu", "mish", "celu", "log_sigmoid", "tanh_shrink", "hard_tanh", "hard_shrink"),
+    *("soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus"),
 ]
 
 
@@ -161,6 +163,22 @@ def test_activation(name: str) -> None:
     assert activations.serialize(ours) == keras.activations.serialize(theirs)
 
 
+def test_activations_with_arguments() -> None:
+    keras = import_keras()
+    x = data(4, 8) * 3
+    for name, options in (
+        ("celu", {"alpha": 0.7}),
+        ("glu", {}),
+        ("hard_shrink", {"threshold": 1.0}),
+        ("soft_shrink", {"threshold": 1.0}),
+        ("threshold", {"threshold": 0.2, "default_value": -3.0}),
+        ("squareplus", {"b": 2}),
+    ):
+        theirs = getattr(keras.activations, name)(keras.ops.convert_to_tensor(x), **options)
+        ours = getattr(activations, name)(x, **options)
+        np.testing.assert_allclose(ours, to_numpy(theirs), rtol=1e-5, atol=1e-6, err_msg=name)
+
+
 def test_penalties_are_keras_penalties() -> None:
     keras = import_keras()
     w = data(5, 4)
@@ -168,6 +186,13 @@ def test_penalties_are_keras_penalties() -> None:
         ours = fastconv.regularizers.L1L2(**options)(w)
         theirs = to_numpy(keras.regularizers.L1L2(**options)(keras.ops.convert_to_tensor(w)))
         assert float(ours) == pytest.approx(float(theirs), rel=1e-5)
+    for mode in ("rows", "columns"):
+        ours = fastconv.regularizers.OrthogonalRegularizer(0.3, mode)
+        theirs = keras.regularizers.OrthogonalRegularizer(0.3, mode)
+        expected = float(to_numpy(theirs(keras.ops.convert_to_tensor(w))))
+        assert float(ours(w)) == pytest.approx(expected, rel=1e-5)
+        config = fastconv.regularizers.serialize(ours)
+        assert fastconv.regularizers.get(config).get_config() == ours.get_config()
     x = data(6, 5)
     losses = []
     for module in (fastconv, keras):

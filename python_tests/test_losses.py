@@ -37,6 +37,9 @@ FUNCTIONS = [
     ("binary_focal_crossentropy", BINARY),
     ("categorical_crossentropy", (ONE_HOT, SIMPLEX)),
     ("sparse_categorical_crossentropy", (LABELS, SIMPLEX)),
+    ("categorical_focal_crossentropy", (ONE_HOT, SIMPLEX)),
+    ("dice", BINARY),
+    ("tversky", BINARY),
 ]
 OBJECTS = [
     ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.2}, (BINARY[0], REAL[1])),
@@ -49,6 +52,11 @@ OBJECTS = [
     ("MeanSquaredError", {"reduction": "none"}, REAL),
     ("MeanAbsoluteError", {"reduction": "mean_with_sample_weight"}, REAL),
     ("CosineSimilarity", {"axis": 0}, REAL),
+    ("CategoricalFocalCrossentropy", {"from_logits": True, "gamma": 1.5}, (ONE_HOT, REAL[1])),
+    ("CategoricalFocalCrossentropy", {"label_smoothing": 0.1, "alpha": 0.5}, (ONE_HOT, SIMPLEX)),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, (LABELS, SIMPLEX)),
+    ("Dice", {"axis": 1}, BINARY),
+    ("Tversky", {"alpha": 0.3, "beta": 0.8, "axis": 1}, BINARY),
 ]
 
 
@@ -194,6 +202,7 @@ def test_names():
         (lambda: losses.sparse_categorical_crossentropy(LABELS + 1, SIMPLEX), "from 0 to"),
         (lambda: losses.categorical_crossentropy(ONE_HOT, SIMPLEX, axis=0), "last axis"),
         (lambda: losses.MeanSquaredError(reduction="average"), "reduction"),
+        (lambda: losses.CategoricalGeneralizedCrossEntropy(q=1.0), "q must be"),
         (lambda: losses.CategoricalCrossentropy(label_smoothing=2.0), "label_smoothing"),
     ],
 )

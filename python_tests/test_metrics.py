@@ -27,6 +27,7 @@ Q = RNG.uniform(0, 1, (40, 6)).astype("float32")
 ONE = RNG.integers(0, 2, (40, 1)), RNG.uniform(0, 1, (40, 1)).astype("float32")
 REAL = RNG.standard_normal((40, 6)).astype("float32"), LOGITS
 POSITIVE = np.abs(REAL[0]) + 0.1, np.abs(REAL[1]) + 0.1
+SEGMENTS = RNG.integers(0, 6, (40, 3, 4)), RNG.integers(0, 6, (40, 3, 4))
 
 CASES = [
     ("Accuracy", {}, (LABELS, np.where(P[:, 0] > 0.1, LABELS, 0))),
@@ -66,6 +67,25 @@ CASES = [
     ("AUC", {"curve": "PR", "summation_method": "majoring"}, (MULTI, Q)),
     ("AUC", {"summation_method": "minoring", "thresholds": [0.1, 0.4, 0.8]}, ONE),
     ("AUC", {"from_logits": True}, (MULTI, LOGITS)),
+    ("SensitivityAtSpecificity", {"specificity": 0.6}, (MULTI, Q)),
+    ("SpecificityAtSensitivity", {"sensitivity": 0.4, "num_thresholds": 20}, (MULTI, Q)),
+    ("PrecisionAtRecall", {"recall": 0.5, "class_id": 2}, (MULTI, Q)),
+    ("RecallAtPrecision", {"precision": 0.5, "num_thresholds": 1}, (MULTI, Q)),
+    ("F1Score", {}, (ONE_HOT, P)),
+    ("F1Score", {"average": "macro", "threshold": 0.4}, (MULTI, Q)),
+    ("FBetaScore", {"average": "micro", "beta": 2.0}, (ONE_HOT, P)),
+    ("FBetaScore", {"average": "weighted", "beta": 0.5}, (ONE_HOT, P)),
+    ("R2Score", {}, REAL),
+    ("R2Score", {"class_aggregation": None}, REAL),
+    ("R2Score", {"class_aggregation": "variance_weighted_average", "num_regressors": 3}, REAL),
+    ("PearsonCorrelation", {}, REAL),
+    ("ConcordanceCorrelation", {}, REAL),
+    ("MeanIoU", {"num_classes": 6}, SEGMENTS),
+    ("MeanIoU", {"num_classes": 6, "ignore_class": 2}, SEGMENTS),
+    ("IoU", {"num_classes": 4, "target_class_ids": [0, 3]}, SEGMENTS),
+    ("BinaryIoU", {"threshold": 0.4}, (MULTI, Q)),
+    ("OneHotIoU", {"num_classes": 6, "target_class_ids": [1, 4]}, (ONE_HOT, P)),
+    ("OneHotMeanIoU", {"num_classes": 6}, (ONE_HOT, P)),
 ]
 IDS = [f"{name}-{i}" for i, (name, _, _) in enumerate(CASES)]
 BATCHES = [slice(0, 16), slice(16, 32), slice(32, 40)]
@@ -75,12 +95,17 @@ BATCHES = [slice(0, 16), slice(16, 32), slice(32, 40)]
 @pytest.mark.parametrize(("name", "options", "data"), CASES, ids=IDS)
 def test_metric_is_that_of_keras(name, options, data, weighted):
     keras = import_keras()
+    if "IoU" in name:
+        options = {**options, "dtype": "float32"}  # Keras counts in int32 by default
     ours, theirs = getattr(metrics, name)(**options), getattr(keras.metrics, name)(**options)
     weight = RNG.uniform(0, 2, 40).astype("float32") if weighted else None
     if weighted and (
         name in ("AUC", "Precision", "Recall") or "itives" in name or "atives" in name
     ):
         weight = weight[:, None]  # Keras broadcasts over the last axis here
+    if weighted and "IoU" in name and "OneHot" not in name:
+        spread = weight.reshape(40, *[1] * (data[0].ndim - 1))
+        weight = (spread * np.ones(data[0].shape)).astype("float32")
     for rows in BATCHES:
         part = None if weight is None else weight[rows]
         ours.update_state(data[0][rows], data[1][rows], sample_weight=part)
@@ -147,9 +172,21 @@ def test_custom_metric():
     assert float(metric.inner.count) == 0.0
 
 
+REQUIRED = {
+    "IoU": {"num_classes": 3, "target_class_ids": [1]},
+    "MeanIoU": {"num_classes": 3, "ignore_class": 1},
+    "OneHotIoU": {"num_classes": 3, "target_class_ids": [1]},
+    "OneHotMeanIoU": {"num_classes": 3},
+    "PrecisionAtRecall": {"recall": 0.5},
+    "RecallAtPrecision": {"precision": 0.5, "class_id": 1},
+    "SensitivityAtSpecificity": {"specificity": 0.5},
+    "SpecificityAtSensitivity": {"sensitivity": 0.5, "num_thresholds": 10},
+}
+
+
 @pytest.mark.parametrize("name", sorted(set(metrics.METRIC_CLASSES) - {"MeanMetricWrapper"}))
 def test_config_round_trip(name):
-    first = metrics.get(name)
+    first = metrics.METRIC_CLASSES[name](**REQUIRED.get(name, {}))
     again = metrics.deserialize(metrics.serialize(first))
     assert type(again) is type(first)
     assert again.get_config() == first.get_config()
@@ -174,6 +211,11 @@ def test_names():
         (lambda: metrics.AUC(summation_method="sum"), "summation_method"),
         (lambda: metrics.AUC(multi_label=True), "multi_label"),
         (lambda: metrics.Precision(thresholds=2.0), "thresholds"),
+        (lambda: metrics.IoU(3, [3]), "target_class_ids"),
+        (lambda: metrics.FBetaScore(average="all"), "average"),
+        (lambda: metrics.F1Score()(LABELS, LABELS), "expected .batch, classes."),
+        (lambda: metrics.R2Score("sum"), "class_aggregation"),
+        (lambda: metrics.PrecisionAtRecall(2.0), "recall must be in"),
         (lambda: metrics.CategoricalAccuracy()(LABELS, P), "one-hot"),
         (lambda: metrics.SparseCategoricalAccuracy()(ONE_HOT, P), "labels must have shape"),
     ],
@@ -181,3 +223,27 @@ def test_names():
 def test_wrong_use(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_metrics_whose_size_the_data_gives_in_training():
+    import fastconv
+
+    layers = fastconv.layers
+    model = fastconv.Sequential([layers.Input((6,)), layers.Dense(6, activation="softmax")])
+    names = ["f1_score", "r2_score", "mean_iou"]
+    model.compile(
+        "sgd",
+        "categorical_crossentropy",
+        metrics=[
+            metrics.F1Score(average="macro"),
+            metrics.R2Score(),
+            metrics.OneHotMeanIoU(6, name="mean_iou"),
+        ],
+    )
+    history = model.fit(LOGITS, ONE_HOT, epochs=2, batch_size=16, verbose=0).history
+    assert all(np.isfinite(history[name]).all() for name in names)
+    logs = model.evaluate(LOGITS, ONE_HOT, batch_size=7, verbose=0, return_dict=True)
+    predicted = model.predict(LOGITS, verbose=0)
+    expected = [metrics.F1Score(average="macro"), metrics.R2Score(), metrics.OneHotMeanIoU(6)]
+    for name, metric in zip(names, expected, strict=True):
+        assert logs[name] == pytest.approx(float(metric(ONE_HOT, predicted)), rel=1e-5)

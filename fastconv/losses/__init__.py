@@ -14,6 +14,7 @@ from fastconv.losses.hinge import (
     squared_hinge,
 )
 from fastconv.losses.loss import Loss, LossFunctionWrapper
+from fastconv.losses.overlap import Dice, Tversky, dice, tversky
 from fastconv.losses.probabilistic import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -44,6 +45,12 @@ from fastconv.losses.regression import (
     mean_squared_error,
     mean_squared_logarithmic_error,
 )
+from fastconv.losses.robust import (
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+)
 from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
 from fastconv.utils.lookup import by_name
 
@@ -60,8 +67,11 @@ LOSS_CLASSES: dict[str, type[Loss]] = {
         BinaryCrossentropy,
         BinaryFocalCrossentropy,
         CategoricalCrossentropy,
+        CategoricalFocalCrossentropy,
+        CategoricalGeneralizedCrossEntropy,
         CategoricalHinge,
         CosineSimilarity,
+        Dice,
         Hinge,
         Huber,
         KLDivergence,
@@ -73,6 +83,7 @@ LOSS_CLASSES: dict[str, type[Loss]] = {
         Poisson,
         SparseCategoricalCrossentropy,
         SquaredHinge,
+        Tversky,
     )
 }
 LOSS_FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -90,8 +101,11 @@ LOSS_FUNCTIONS: dict[str, Callable[..., Any]] = {
             binary_crossentropy,
             binary_focal_crossentropy,
             categorical_crossentropy,
+            categorical_focal_crossentropy,
+            categorical_generalized_cross_entropy,
             categorical_hinge,
             cosine_similarity,
+            dice,
             hinge,
             huber,
             kl_divergence,
@@ -103,6 +117,7 @@ LOSS_FUNCTIONS: dict[str, Callable[..., Any]] = {
             poisson,
             sparse_categorical_crossentropy,
             squared_hinge,
+            tversky,
         )
     },
 }
@@ -157,8 +172,11 @@ __all__ = [
     "BinaryCrossentropy",
     "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -172,12 +190,16 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
     "deserialize",
+    "dice",
     "get",
     "hinge",
     "huber",
@@ -198,4 +220,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]

@@ -24,7 +24,7 @@ def _thresholds(given: Thresholds, default: float, name: str) -> list[float]:
     return values
 
 
-def _quotient(a: Array, b: Array) -> Array:
+def quotient(a: Array, b: Array) -> Array:
     """a / b, and 0 where b is 0."""
     return np.divide(a, b, out=np.zeros_like(a, np.float32), where=b != 0)
 
@@ -131,7 +131,7 @@ class Precision(Confusion):
 
     def result(self) -> Any:
         tp, fp = self.true_positives.data, self.false_positives.data
-        return self._result(_quotient(tp, tp + fp))
+        return self._result(quotient(tp, tp + fp))
 
 
 class Recall(Confusion):
@@ -156,7 +156,7 @@ class Recall(Confusion):
 
     def result(self) -> Any:
         tp, fn = self.true_positives.data, self.false_negatives.data
-        return self._result(_quotient(tp, tp + fn))
+        return self._result(quotient(tp, tp + fn))
 
 
 class _Count(Confusion):
@@ -278,13 +278,13 @@ class AUC(Confusion):
     def result(self) -> Any:
         tp, fp = self.true_positives.data, self.false_positives.data
         tn, fn = self.true_negatives.data, self.false_negatives.data
-        recall = _quotient(tp, tp + fn)
+        recall = quotient(tp, tp + fn)
         if self.curve == "ROC":
-            x, y = _quotient(fp, fp + tn), recall
+            x, y = quotient(fp, fp + tn), recall
         elif self.summation_method == "interpolation":
             return self._interpolated_precision_recall(tp, fp, fn)
         else:
-            x, y = recall, _quotient(tp, tp + fp)
+            x, y = recall, quotient(tp, tp + fp)
         if self.summation_method == "interpolation":
             heights = (y[:-1] + y[1:]) / 2.0
         elif self.summation_method == "minoring":
@@ -299,11 +299,11 @@ class AUC(Confusion):
         dtp = tp[:-1] - tp[1:]
         p = tp + fp
         dp = p[:-1] - p[1:]
-        slope = _quotient(dtp, np.maximum(dp, 0))
+        slope = quotient(dtp, np.maximum(dp, 0))
         intercept = tp[1:] - slope * p[1:]
         both = (p[:-1] > 0) & (p[1:] > 0)
-        ratio = np.where(both, _quotient(p[:-1], np.maximum(p[1:], 0)), 1.0)
-        areas = _quotient(
+        ratio = np.where(both, quotient(p[:-1], np.maximum(p[1:], 0)), 1.0)
+        areas = quotient(
             (slope * (dtp + intercept * np.log(ratio))).astype(np.float32),
             np.maximum(tp[1:] + fn[1:], 0),
         )
