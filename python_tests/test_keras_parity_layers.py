@@ -67,6 +67,10 @@ LAYERS = [
     ("ZeroPadding2D", {"padding": (1, 2), "data_format": "channels_first"}, IMAGE),
     ("Cropping2D", {"cropping": ((1, 2), (0, 3))}, IMAGE),
     ("UpSampling2D", {"size": (2, 3)}, IMAGE),
+    ("ZeroPadding1D", {"padding": (1, 2)}, (6, 2)),
+    ("Cropping1D", {"cropping": (1, 2)}, (6, 2)),
+    ("UpSampling1D", {"size": 3}, (6, 2)),
+    ("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, IMAGE),
     ("Rescaling", {"scale": 0.5, "offset": -1.0}, IMAGE),
     ("Identity", {}, IMAGE),
 ]

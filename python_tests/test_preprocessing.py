@@ -246,6 +246,25 @@ def test_flow_with_weights_other_inputs_and_subsets() -> None:
         generator.flow(x[0])
 
 
+def test_more_steps_than_batches_change_images_anew() -> None:
+    seen = []
+
+    class Noted(fastconv.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            seen.append(logs["loss"])
+
+    model = fastconv.Sequential(
+        [fastconv.Input((8, 9, 3)), fastconv.layers.Flatten(), fastconv.layers.Dense(1)]
+    )
+    model.compile(fastconv.optimizers.SGD(0.0), "mse")
+    flow = ImageDataGenerator(rotation_range=90, rescale=1 / 255).flow(
+        pictures(4), np.zeros(4), batch_size=4, seed=1
+    )
+    model.fit(flow, steps_per_epoch=3, epochs=2, verbose=0, callbacks=[Noted()])
+    assert len(seen) == 6
+    assert len({round(float(loss), 6) for loss in seen}) > 3
+
+
 def test_training_from_flow() -> None:
     fastconv.config.set_random_seed(1)
     x = np.zeros((32, 6, 6, 1), "float32")

@@ -19,7 +19,7 @@ from fastconv.layers.dropout import (
     SpatialDropout2D,
 )
 from fastconv.layers.example_normalization import GroupNormalization, LayerNormalization
-from fastconv.layers.function import Identity, Lambda
+from fastconv.layers.function import ActivityRegularization, Identity, Lambda
 from fastconv.layers.image_colors import RandomBrightness, RandomContrast
 from fastconv.layers.image_geometry import (
     CenterCrop,
@@ -63,12 +63,15 @@ from fastconv.layers.pooling import (
 )
 from fastconv.layers.rescaling import Rescaling
 from fastconv.layers.reshaping import (
+    Cropping1D,
     Cropping2D,
     Flatten,
     Permute,
     RepeatVector,
     Reshape,
+    UpSampling1D,
     UpSampling2D,
+    ZeroPadding1D,
     ZeroPadding2D,
 )
 from fastconv.layers.separable_conv2d import SeparableConv2D
@@ -110,6 +113,7 @@ def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = 
 __all__ = [
     "ELU",
     "Activation",
+    "ActivityRegularization",
     "Add",
     "Average",
     "AveragePooling1D",
@@ -125,6 +129,7 @@ __all__ = [
     "Convolution1D",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping1D",
     "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
@@ -179,7 +184,9 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "Subtract",
+    "UpSampling1D",
     "UpSampling2D",
+    "ZeroPadding1D",
     "ZeroPadding2D",
     "add",
     "average",

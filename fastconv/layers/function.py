@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastconv import regularizers
 from fastconv.layers.configuration import parameters
 from fastconv.layers.layer import Layer
 
@@ -60,6 +61,23 @@ class Lambda(Layer):
                 "custom_objects, or decorate it with register_keras_serializable"
             )
         return super().from_config({**config, "function": function})
+
+
+class ActivityRegularization(Layer):
+    """Returns its inputs, and penalizes them by ``l1 * sum |x| + l2 * sum x^2`` per example."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1 = l1
+        self.l2 = l2
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["activity_regularizer"]
+        return {**config, "l1": self.l1, "l2": self.l2}
 
 
 class Identity(Layer):

@@ -130,6 +130,52 @@ class ZeroPadding2D(Layer):
         return {**config, "padding": self.padding, "data_format": self.data_format}
 
 
+class ZeroPadding1D(Layer):
+    """Steps of zeros around sequences (batch, steps, channels).
+
+    Args:
+        padding: one number, or (before, after).
+    """
+
+    input_spec = InputSpec(ndim=3)
+
+    def __init__(
+        self, padding: int | Sequence[int] = 1, data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.padding = sizes("ZeroPadding1D", "padding", padding, 2, zero=True)
+        self.data_format = standardize_data_format(data_format)
+
+    def call(self, inputs: Any) -> Any:
+        around = (0, 0)
+        if self.data_format == "channels_first":
+            return ops.pad(inputs, (around, around, self.padding))
+        return ops.pad(inputs, (around, self.padding, around))
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "padding": self.padding, "data_format": self.data_format}
+
+
+class Cropping1D(Layer):
+    """Removes steps at the ends of sequences; arguments as in ``ZeroPadding1D``."""
+
+    input_spec = InputSpec(ndim=3)
+
+    def __init__(self, cropping: int | Sequence[int] = (1, 1), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cropping = sizes("Cropping1D", "cropping", cropping, 2, zero=True)
+
+    def call(self, inputs: Any) -> Any:
+        before, after = self.cropping
+        if before + after >= inputs.shape[1]:
+            raise ValueError(f"cropping {self.cropping} leaves nothing of {inputs.shape}")
+        return inputs[:, before : inputs.shape[1] - after]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "cropping": self.cropping}
+
+
 class Cropping2D(Layer):
     """Removes rows and columns at the edges of images; arguments as in ``ZeroPadding2D``."""
 
@@ -155,6 +201,22 @@ class Cropping2D(Layer):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         return {**config, "cropping": self.cropping, "data_format": self.data_format}
+
+
+class UpSampling1D(Layer):
+    """Repeats each step of sequences ``size`` times."""
+
+    input_spec = InputSpec(ndim=3)
+
+    def __init__(self, size: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        (self.size,) = sizes("UpSampling1D", "size", size, 1)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.repeat(inputs, self.size, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
 
 
 class UpSampling2D(Layer):

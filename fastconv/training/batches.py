@@ -78,12 +78,19 @@ class Batches:
                 np.random.Generator(np.random.Philox(key=key)).shuffle(order)
             if steps is not None:
                 order = np.resize(order, steps)
-            raw: Iterator[Any] = (self.source[int(i)] for i in order)
+            raw: Iterator[Any] = self._in_order(order, length)
         else:
             raw = self._take(steps)
         yield from ahead(self._rows(batch) for batch in raw)
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
+
+    def _in_order(self, order: Any, length: int) -> Iterator[Any]:
+        """The batches of these numbers; a pass after the first begins as an epoch does."""
+        for count, index in enumerate(order):
+            if count and count % length == 0 and hasattr(self.source, "on_epoch_end"):
+                self.source.on_epoch_end()
+            yield self.source[int(index)]
 
     def _current(self) -> Iterator[Any]:
         if self._iterator is None:
