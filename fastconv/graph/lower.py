@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Lowered:
     folded batch norm) until one of them changes.
     """
 
+    _changing: ClassVar[list[Any]] = []  # an entry for each run in progress that updates variables
+
     def __init__(
         self,
         tensors: list[TensorEntry],
@@ -77,30 +79,35 @@ class Lowered:
         self, inputs: Sequence[Array], batch: int, *, seed: int = 0, step: int = 0
     ) -> list[Array]:
         """The outputs for ``batch`` rows of every batched input."""
-        version = self._version()
+        version = self._begin()
         try:
             results: list[Array] = self.plan.run(
                 list(inputs), batch, seed=seed, step=step, version=version
             )
         finally:
-            self._note_changes()
+            self._end()
         return results
 
     def run_epoch(self, *args: Any, **options: Any) -> int:
         """Batch after batch without Python: see ``_core.Plan.run_epoch``. Gives the steps done."""
-        version = self._version()
+        version = self._begin()
         try:
             done: int = self.plan.run_epoch(*args, **options, version=version)
         finally:
-            self._note_changes()
+            self._end()
         return done
 
-    def _version(self) -> int:
-        return Variable.changes + 1 if self.frozen else 0
+    def _begin(self) -> int:
+        """The version of the variables that what is kept must be of; 0 while another thread, or
+        this run itself, changes them."""
+        if self.updates:
+            self._changing.append(self)
+        return 0 if self._changing or not self.frozen else Variable.changes + 1
 
-    def _note_changes(self) -> None:
+    def _end(self) -> None:
         if self.updates:
             Variable.changes += 1
+            self._changing.pop()
 
     def describe(self) -> list[dict[str, Any]]:
         """A row for each step: ``step label op algorithm shape flops bytes live_bytes``, for the

@@ -137,7 +137,11 @@ def tracing(trace: Trace | None = None) -> Iterator[Trace]:
 
 def as_array(value: Any, like: str | None = None) -> Array:
     """A NumPy array of a dtype that programs know: float64 and float16 become float32, a Python
-    integer takes the dtype of the tensor beside it."""
+    integer takes the dtype of the tensor beside it.
+
+    Raises:
+        TypeError: for arrays of complex numbers, objects or text.
+    """
     if isinstance(value, Variable):
         return value.data
     if isinstance(value, (bool, np.bool_)):
@@ -149,6 +153,8 @@ def as_array(value: Any, like: str | None = None) -> Array:
     array = np.asarray(value)
     if array.dtype == np.float64 or array.dtype == np.float16:
         return array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"arrays of dtype {array.dtype} cannot be computed with")
     return array if array.dtype.isnative else as_array(array.astype(array.dtype.newbyteorder("=")))
 
 

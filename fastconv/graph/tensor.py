@@ -248,7 +248,8 @@ class Variable(Operators):
             raise ValueError(
                 f"variable {self.path!r} has shape {self.shape}, cannot assign {array.shape}"
             )
-        self.data[...] = array
+        self._data[...] = array
+        Variable.changes += 1
         return self
 
     def assign_add(self, value: Any) -> Any:

@@ -6,8 +6,6 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from fastconv.graph.tensor import Array, Variable
 from fastconv.training.data import Group, Rows
 from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
@@ -40,8 +38,9 @@ class Inference:
 
     def __call__(self, x: Array) -> Any:
         step = self.step
-        if not x.flags.c_contiguous:
-            x = np.ascontiguousarray(x)
+        flags = x.flags
+        if not (flags.c_contiguous and flags.aligned):
+            x = x.copy()
         return step.pack(self.plan.run([x], len(x), seed=step.seed()))
 
 
