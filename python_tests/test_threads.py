@@ -28,6 +28,9 @@ import numpy as np
 from fastconv import config, layers
 from fastconv.models import Sequential
 
+# A shell that runs the tests in the background hands down that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def compiled():
     config.set_random_seed(3)
     model = Sequential([
