@@ -36,6 +36,24 @@ PEERS = {  # what must be installed for each
 }
 
 
+def limits(isa: str | None) -> dict[str, str]:
+    """Environment variables that keep fastconv and the libraries below it to one ISA."""
+    if isa is None:
+        return {}
+    names = {  # ATen, oneDNN, OpenBLAS
+        "sse42": ("default", "SSE41", "Nehalem"),
+        "avx2": ("avx2", "AVX2", "Haswell"),
+        "avx512": ("avx512", "AVX512_CORE", "SkylakeX"),
+    }
+    env = {"FASTCONV_ISA": isa}
+    if isa in names:
+        aten, onednn, openblas = names[isa]
+        env.update(ATEN_CPU_CAPABILITY=aten, ONEDNN_MAX_CPU_ISA=onednn, OPENBLAS_CORETYPE=openblas)
+        env["MKL_ENABLE_INSTRUCTIONS"] = {"sse42": "SSE4_2"}.get(isa, isa.upper())
+        env["XLA_FLAGS"] = f"--xla_cpu_max_isa={env['MKL_ENABLE_INSTRUCTIONS']}"
+    return env
+
+
 class Worker:
     """A library that trains one net, running only while it is asked to."""
 
@@ -48,8 +66,7 @@ class Worker:
             TF_CPP_MIN_LOG_LEVEL="3",
             PYTHONWARNINGS="ignore",
         )
-        if isa:
-            env["FASTCONV_ISA"] = isa
+        env.update(limits(isa))
         self.peer, self.error = peer, ""
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("worker.py")), peer, net, str(threads)],
@@ -148,7 +165,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one library in one round")
-    parser.add_argument("--isa", help="force fastconv's kernels: sse42, avx2, avx512, neon")
+    parser.add_argument("--isa", help="of fastconv and the peers: sse42, avx2, avx512, neon")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the results")
     options = parser.parse_args(argv)
     cpus = sorted(os.sched_getaffinity(0))

@@ -31,7 +31,7 @@ def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
     yield
-    for name in ("nets", "torch_nets", "report", "compare", "inference"):
+    for name in ("nets", "torch_nets", "report", "compare", "inference", "layers"):
         sys.modules.pop(name, None)
 
 
@@ -113,9 +113,58 @@ def test_a_short_measurement_of_inference_writes_its_results(
     assert (tmp_path / "inference.md").read_text() in capsys.readouterr().out
 
 
+def test_layers_are_those_of_the_nets() -> None:
+    layers = import_module("layers")
+    found = [str(layer) for layer in layers.layers_of("lenet5")]
+    assert found[:2] == ["1,28x28,6 5x5 same", "6,14x14,16 5x5 valid"]
+    assert found[2:] == ["dense 400,120", "dense 120,84", "dense 84,10"]
+    strided = next(layer for layer in layers.layers_of("resnet20") if layer.stride == 2)
+    assert (str(strided), strided.out_size, strided.pads) == (
+        "16,32x32,32 3x3 same stride 2",
+        16,
+        (0, 1),
+    )
+
+
+def test_a_short_measurement_of_layers_writes_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layers = import_module("layers")
+    before = fastconv.config.num_threads()
+    peers = [p for p in layers.PEERS if p == "fastconv" or find_spec(p)]
+    arguments = ["--layers", "dense 8,12", "16,32x32,16 3x3", "--nets", "pima_mlp", "--batch", "2"]
+    short = ["--rounds", "2", "--seconds", "0.001", "--threads", "1", "--out", str(tmp_path)]
+    try:
+        assert layers.main([*arguments, *short, "--peers", *peers]) == 0
+    finally:
+        fastconv.config.set_num_threads(before)
+    results = json.loads((tmp_path / "layers.json").read_text())
+    measured = results["layers"]
+    assert list(measured) == ["16,32x32,16 3x3 same", "dense 8,12"]
+    assert results["peak_gflops"] > 0
+    for figures in measured.values():
+        assert list(figures) == ["forward", "input gradient", "weight gradient"]
+        for figure in figures.values():
+            assert list(figure["gflops"]) == peers
+            assert all(rate > 0 for rate in figure["gflops"].values())
+    assert measured["dense 8,12"]["forward"]["algorithm"] == "gemm"
+    assert (tmp_path / "layers.md").read_text() in capsys.readouterr().out
+
+
+def test_an_isa_limits_the_peers_as_well() -> None:
+    limits = import_module("compare").limits
+    assert limits(None) == {}
+    assert limits("neon") == {"FASTCONV_ISA": "neon"}
+    environment = limits("avx2")
+    assert environment["FASTCONV_ISA"] == environment["ATEN_CPU_CAPABILITY"] == "avx2"
+    assert environment["ONEDNN_MAX_CPU_ISA"] == "AVX2"
+
+
 def test_arguments_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     compare = import_module("compare")
     for arguments in (["--threads", "0"], ["--rounds", "0"], ["--nets", "alexnet"]):
         with pytest.raises(SystemExit):
             compare.main(arguments)
     assert "invalid choice: 'alexnet'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        import_module("layers").main(["--batch", "0"])
