@@ -28,6 +28,7 @@ from nets import NETS
 
 PEERS = {  # what must be installed for each
     "fastconv": ("fastconv",),
+    "fastconv_fast": ("fastconv",),
     "torch": ("torch",),
     "torch_bf16": ("torch",),
     "keras_tf": ("keras", "tensorflow"),

@@ -9,6 +9,7 @@ from typing import Any
 
 LABELS = {
     "fastconv": "fastconv",
+    "fastconv_fast": "fastconv, fast",
     "torch": "PyTorch",
     "torch_bf16": "PyTorch bf16",
     "keras_tf": "Keras + TensorFlow",

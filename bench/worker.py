@@ -29,10 +29,12 @@ def prepare(peer: str, net: Net, threads: int) -> tuple[Train, str]:
 
         torch.set_num_threads(threads)
         return Trainer(net, bf16=peer == "torch_bf16").train, torch.__version__
-    if peer in ("fastconv", "numpy"):
+    if peer in ("fastconv", "fastconv_fast", "numpy"):
         import fastconv
 
         fastconv.config.set_num_threads(threads)
+        if peer == "fastconv_fast":
+            fastconv.config.set_conv_precision("fast")
         options = {"backend": "numpy"} if peer == "numpy" else {}
         return fit_of(net, fastconv, options), fastconv.__version__
     os.environ["KERAS_BACKEND"] = {"keras_tf": "tensorflow", "keras_jax": "jax"}[peer]

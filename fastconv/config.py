@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 CONV_ALGORITHMS = ("auto", "im2col", "direct", "winograd")
-CONV_PRECISIONS = ("default", "high")
+CONV_PRECISIONS = ("high", "default", "fast")
 
 _epsilon = 1e-7
 _image_data_format = "channels_last"
@@ -70,9 +70,12 @@ def set_conv_precision(name: str) -> None:
     """Choose how exact convolutions are in models compiled, and calls made, from now on.
 
     Args:
-        name: ``"default"`` allows Winograd's algorithm for 3x3 convolutions, two to four times
-            as fast and with about twice the rounding error of plain sums; ``"high"`` keeps to
-            plain sums, whatever :func:`set_conv_algorithm` says.
+        name: ``"high"`` keeps to plain sums, whatever :func:`set_conv_algorithm` says.
+            ``"default"`` allows Winograd's algorithm for 3x3 convolutions, F(4x4, 3x3), two to
+            four times as fast and with about twice the rounding error of plain sums
+            (relative RMS 6e-7 at 32 channels). ``"fast"`` allows F(5x5, 3x3) and F(6x6, 3x3)
+            as well, up to 1.5 times as fast again where the output's height and width suit
+            them, with four times the error of ``"default"``.
 
     Raises:
         ValueError: for another name.

@@ -54,8 +54,8 @@ def test_convolution_precision() -> None:
         exact = result()
         config.set_conv_algorithm("direct")
         np.testing.assert_array_equal(result(), exact)
-        with pytest.raises(ValueError, match=r"'fast'.*high"):
-            config.set_conv_precision("fast")
+        with pytest.raises(ValueError, match=r"'low'.*high, default, fast"):
+            config.set_conv_precision("low")
     finally:
         config.set_conv_algorithm("auto")
         config.set_conv_precision("default")

@@ -14,37 +14,43 @@ namespace {
 
 constexpr index_t L = kWidth;
 
-// Planes at a stride, six of them with two base registers: p + {0, 1, 2, 4} s and p3 + {0, 2} s.
+// Planes at a stride, eight of them with three base registers: p + {0, 1, 2, 4} s, p3 + {0, 2} s
+// and p6 + {0, 1} s.
 // The empty asm keeps GCC 12 from computing (and spilling) the addresses of a whole tile in
 // advance.
 template <class F>
 struct Planes {
-  F *p, *p3;
+  F *p, *p3, *p6;
   index_t s;
   FC_INLINE Planes(F* start, index_t stride) : p(start), s(stride) {
     asm("" : "+r"(p));
     p3 = p + 3 * s;
     asm("" : "+r"(p3));
+    p6 = p3 + 3 * s;
+    asm("" : "+r"(p6));
   }
-  FC_INLINE F* operator[](int i) const { return i == 3 || i >= 5 ? p3 + (i - 3) * s : p + i * s; }
+  FC_INLINE F* operator[](int i) const {
+    return i >= 6 ? p6 + (i - 6) * s : i == 3 || i == 5 ? p3 + (i - 3) * s : p + i * s;
+  }
 };
 
 // Two-dimensional transforms of one block of channels. column(j) gives a function of the row i.
 template <class T, class X>
 FC_INLINE void input_tile(X column, float* v, index_t plane) {
   constexpr int N = T::kPoints;
-  each<N / 2>([&](auto pair) FC_LAMBDA {  // re-reads the patch for each pair: no spilled rows
+  each<(N + 1) / 2>([&](auto pair) FC_LAMBDA {  // re-reads the patch for each: no spilled rows
+    constexpr int kMembers = N % 2 != 0 && pair == 0 ? 1 : 2;
     vf rows[2][N];
     each<N>([&](auto j)
                 FC_LAMBDA { T::template input<pair>(column(j()), rows[0][j], rows[1][j]); });
-    each<2>([&](auto h) FC_LAMBDA {
+    each<kMembers>([&](auto h) FC_LAMBDA {
       constexpr int row = pair == 0 ? (h ? N - 1 : 0) : 2 * pair - 1 + h;
       const Planes<float> out(v + row * N * plane, plane);
-      each<N / 2>([&](auto q) FC_LAMBDA {
+      each<(N + 1) / 2>([&](auto q) FC_LAMBDA {
         vf a, b;
         T::template input<q>([&](int i) FC_LAMBDA { return rows[h][i]; }, a, b);
         store(out[q == 0 ? 0 : 2 * q - 1], a);
-        store(out[q == 0 ? N - 1 : 2 * q], b);
+        if constexpr (N % 2 == 0 || q != 0) store(out[q == 0 ? N - 1 : 2 * q], b);
       });
     });
   });
@@ -291,7 +297,7 @@ void output(const WinogradShape& s, const WinogradTiles& m, index_t row, index_t
         bias = lanes == L ? load(to.bias + k) : load_first(to.bias + k, lanes);
       vf y[M][M];
       output_tile<T>(in, m.plane, y);
-      if (to.index != nullptr)
+      if (M % 2 == 0 && to.index != nullptr)
         store_pooled<M>(s, y, bias, floor, image, ty, tx, k, lanes, to);
       else
         store_tile<M>(s, y, bias, floor, image, ty, tx, k, lanes, to);
@@ -416,8 +422,10 @@ void fill_products(WinogradKernels& k);
 void fill(WinogradKernels& k);
 void fill(WinogradKernels& k) {
   k.width = kWidth;
-  k.f4 = transforms<F4>();
   k.f2 = transforms<F2>();
+  k.f4 = transforms<F4>();
+  k.f5 = transforms<F5>();
+  k.f6 = transforms<F6>();
   fill_products(k);
 }
 

@@ -66,6 +66,7 @@ struct WinogradSet {
   // Tiles of tile rows [row, row + rows).
   void (*input)(const WinogradShape& s, const float* x, std::ptrdiff_t row, std::ptrdiff_t rows,
                 const WinogradTiles& v);
+  // Pooled (`store.index`) only where m is even.
   void (*output)(const WinogradShape& s, const WinogradTiles& m, std::ptrdiff_t row,
                  std::ptrdiff_t rows, const WinogradStore& store);
   // Z; adds the sums over all pixels to `bias` (whole blocks) unless it is null.
@@ -80,7 +81,7 @@ struct WinogradSet {
 struct WinogradKernels {
   int width;      // floats in a block of channels
   int tile_rows;  // tiles that the products take at a time
-  WinogradSet f4, f2;
+  WinogradSet f2, f4, f5, f6;
   // M = V U at positions [first, last), for `count` tiles.
   void (*multiply)(const WinogradTiles& v, const float* u, std::ptrdiff_t u_plane,
                    const WinogradTiles& m, std::ptrdiff_t first, std::ptrdiff_t last,

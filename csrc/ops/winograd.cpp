@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "dispatch/dispatch.h"
 #include "ops/fused.h"
@@ -16,7 +17,7 @@ constexpr std::int64_t kWidestRow = 96;       // tiles in one row of an image th
 constexpr std::int64_t kGap = 16;             // floats between planes: not a power of two apart
 constexpr std::int64_t kChunks = 16;          // partial weight gradients, at most ...
 constexpr std::int64_t kChunkTiles = 48;      // ... each from this many tiles, at least ...
-constexpr std::size_t kChunkBytes = 1 << 20;  // ... while dU is smaller than this
+constexpr std::size_t kChunkBytes = 9 << 17;  // ... while dU is smaller than this
 constexpr std::int64_t kShare = 4;            // rows of weights in a task of their transforms
 constexpr std::int64_t kShares = 8;           // threads that few blocks should suit
 constexpr std::int64_t kFewTiles = 8;         // ... of at least so many tiles
@@ -26,10 +27,24 @@ constexpr double kNanosecondsPerFlop = 1.0 / 400;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-// F(2x2) where tiles of 4x4 would be mostly padding.
-const WinogradSet& set_for(std::int64_t out_height, std::int64_t out_width) {
+// F2 where tiles of 4x4 would be mostly padding, else F4; where precision allows, F5 or F6 if they
+// save a twelfth of its products.
+const WinogradSet& set_for(const WinogradShape& s, bool pool) {
   const WinogradKernels& k = kernels().winograd;
-  return out_height <= 2 || out_width <= 2 ? k.f2 : k.f4;
+  if (s.out_height <= 2 || s.out_width <= 2) return k.f2;
+  if (conv_precision() != "fast") return k.f4;
+  const auto products = [&](const WinogradSet& set) {
+    return static_cast<double>(ceil_div(s.out_height, set.outputs) *
+                               ceil_div(s.out_width, set.outputs) * set.positions);
+  };
+  const WinogradSet* best = &k.f4;
+  double least = products(k.f4) * 11 / 12;
+  for (const WinogradSet* set : {&k.f5, &k.f6})
+    if (products(*set) <= least && !(pool && set->outputs % 2 != 0)) {
+      best = set;
+      least = products(*set);
+    }
+  return *best;
 }
 
 std::size_t floats(std::int64_t count) {
@@ -44,8 +59,8 @@ struct Layout {
   std::int64_t block_rows;             // tile rows in a block
 
   Layout() = default;
-  explicit Layout(const WinogradShape& s) : shape(s) {
-    set = &set_for(s.out_height, s.out_width);
+  explicit Layout(const WinogradShape& s, bool pool = false) : shape(s) {
+    set = &set_for(s, pool);
     shape.tiles_y = ceil_div(s.out_height, set->outputs);
     shape.tiles_x = ceil_div(s.out_width, set->outputs);
     const std::int64_t width = kernels().winograd.width;
@@ -98,9 +113,11 @@ WinogradShape backward_shape(const Convolution& c) {
 class WinogradConvolution final : public Op {
  public:
   WinogradConvolution(const OpSpec& spec, const Convolution& c, bool input_grad)
-      : c_(c), input_grad_(input_grad), layout_(input_grad ? backward_shape(c) : forward_shape(c)) {
+      : c_(c),
+        input_grad_(input_grad),
+        pool_(spec.attrs.has("pool")),
+        layout_(input_grad ? backward_shape(c) : forward_shape(c), pool_) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
-    pool_ = spec.attrs.has("pool");
     TensorDesc result = spec.outputs[0];
     if (pool_) result.shape = {c.images, c.out_height, c.out_width, c.out_channels};
     const int own = bias_ ? 3 : 2;
@@ -188,7 +205,7 @@ class WinogradConvolution final : public Op {
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
   std::string algorithm() const override {
-    return layout_.set->outputs == 4 ? "winograd F4" : "winograd F2";
+    return "winograd F" + std::to_string(layout_.set->outputs);
   }
 
  private:
@@ -225,7 +242,7 @@ class WinogradConvolution final : public Op {
   }
 
   Convolution c_;
-  bool input_grad_, bias_ = false, pool_ = false;
+  bool input_grad_, pool_, bias_ = false;
   int other_ = -1;  // the input that is added to the result
   Layout layout_;
   FusedEpilogue epilogue_;
@@ -268,7 +285,7 @@ class WinogradWeightGradient final : public Op {
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
   std::string algorithm() const override {
-    return layout_.set->outputs == 4 ? "winograd F4" : "winograd F2";
+    return "winograd F" + std::to_string(layout_.set->outputs);
   }
 
  private:

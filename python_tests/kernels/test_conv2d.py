@@ -1,6 +1,6 @@
 """Convolutions in three directions, by every algorithm, against sums over taps in float64."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from fastconv import _core
 Array = npt.NDArray[Any]
 RunOp = Callable[..., list[Array]]
 
-ALGORITHMS = ("auto", "im2col", "direct", "winograd")
+ALGORITHMS = ("auto", "im2col", "direct", "winograd", "fast winograd")
 
 # batch, height, width, channels, filters, kernel, strides, dilation, padding, groups
 FIXED: list[tuple[Any, ...]] = [
@@ -36,6 +36,8 @@ FIXED: list[tuple[Any, ...]] = [
     (0, 6, 6, 16, 16, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),
     (0, 6, 6, 3, 4, (3, 3), (2, 2), (1, 1), (1, 1, 1, 1), 1),
     (33, 6, 6, 16, 16, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),
+    (2, 15, 15, 17, 20, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),  # tiles of 5x5
+    (2, 20, 14, 32, 33, (3, 3), (1, 1), (1, 1), (0, 0, 0, 0), 1),  # tiles of 6x6
 ]
 
 
@@ -116,14 +118,23 @@ class Convolution:
         }
 
 
+@pytest.fixture(params=ALGORITHMS)
+def algorithm(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The attribute for each algorithm, with the precision of the process set for it."""
+    name: str = request.param
+    _core.set_conv_precision("fast" if name.startswith("fast") else "default")
+    yield name.removeprefix("fast ")
+    _core.set_conv_precision("default")
+
+
 def close(actual: Array, expected: Array) -> None:
     assert actual.shape == expected.shape
     if expected.size:
-        bound = 1e-5 * max(1.0, float(np.abs(expected).max()))
+        bound = 4e-5 if _core.conv_precision() == "fast" else 1e-5
+        bound *= max(1.0, float(np.abs(expected).max()))
         np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("case", [*FIXED, *map(random_case, range(16))], ids=str)
 def test_three_directions(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None:
     c = Convolution(case)
@@ -165,7 +176,6 @@ def test_three_directions(run_op: RunOp, case: tuple[Any, ...], algorithm: str) 
 EPILOGUES = [FIXED[i] for i in (0, 2, 3, 6, 7, 9, 11, 14)]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("case", EPILOGUES, ids=str)
 def test_epilogues(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None:
     c = Convolution(case)
@@ -212,7 +222,6 @@ def test_epilogues(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None
         close(dx, expected)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("epilogue", ["", "relu %0", "relu %0; negative %1"])
 @pytest.mark.parametrize("case", [c for c in FIXED if c[0] and min(c[1:3]) > 4], ids=str)
 def test_fused_pool(run_op: RunOp, case: tuple[Any, ...], epilogue: str, algorithm: str) -> None:
@@ -281,7 +290,7 @@ def test_what_does_not_fit_is_refused(run_op: RunOp, change: dict[str, Any], mes
 
 
 def test_the_algorithm_is_reported() -> None:
-    def algorithm(op: str, shapes: list[tuple[int, ...]], wanted: str, **attrs: Any) -> str:
+    def chosen(op: str, shapes: list[tuple[int, ...]], wanted: str, **attrs: Any) -> str:
         tensors = [("float32", shape, False, "input", None) for shape in shapes[:2]]
         tensors.append(("float32", shapes[2], False, "temp", None))
         geometry = {"strides": [1, 1], "dilation": [1, 1], "padding": [1, 1, 1, 1], "groups": 1}
@@ -292,8 +301,15 @@ def test_the_algorithm_is_reported() -> None:
     wide: list[tuple[int, ...]] = [(1, 8, 8, 32), (3, 3, 32, 32), (1, 8, 8, 32)]
     thin: list[tuple[int, ...]] = [(1, 8, 8, 3), (3, 3, 3, 32), (1, 8, 8, 32)]
     each: list[tuple[int, ...]] = [(1, 8, 8, 32), (3, 3, 1, 32), (1, 8, 8, 32)]
-    assert algorithm("conv2d", wide, "auto").startswith("winograd")
-    assert algorithm("conv2d", wide, "direct") == "direct"
-    assert algorithm("conv2d", wide, "im2col") == "im2col"
-    assert algorithm("conv2d", thin, "auto") == "direct"
-    assert algorithm("conv2d", each, "auto", groups=32) == "depthwise"
+    assert chosen("conv2d", wide, "auto").startswith("winograd")
+    assert chosen("conv2d", wide, "direct") == "direct"
+    assert chosen("conv2d", wide, "im2col") == "im2col"
+    assert chosen("conv2d", thin, "auto") == "direct"
+    assert chosen("conv2d", each, "auto", groups=32) == "depthwise"
+    _core.set_conv_precision("fast")
+    try:
+        for size, name in ((8, "F4"), (10, "F5"), (16, "F4"), (30, "F6")):
+            shapes = [(1, size, size, 32), (3, 3, 32, 32), (1, size, size, 32)]
+            assert chosen("conv2d", shapes, "auto") == f"winograd {name}"
+    finally:
+        _core.set_conv_precision("default")
