@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from compare import machine
-from nets import NETS, Net
+from fastconv.cli.bench.compare import machine
+from fastconv.cli.bench.nets import NETS, Net
 
 PEERS = {  # what must be installed for each
     "call": ("fastconv",),
@@ -81,7 +81,8 @@ def onnxruntime_run(model: Any, x: Any, threads: int) -> Run:
 
 def torch_run(net: Net, x: Any, threads: int) -> Run:
     import torch
-    from torch_nets import BUILD
+
+    from fastconv.cli.bench.torch_nets import BUILD
 
     torch.set_num_threads(threads)
     module = BUILD[net.name]().eval()

@@ -26,9 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from compare import limits, machine
 from inference import PAUSE, timed
-from nets import NETS
+
+from fastconv.cli.bench.compare import limits, machine
+from fastconv.cli.bench.nets import NETS
 
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
 PEERS = ("fastconv", "torch")

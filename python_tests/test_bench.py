@@ -13,6 +13,9 @@ from typing import Any
 import pytest
 
 import fastconv
+from fastconv.cli import main
+from fastconv.cli.bench import compare, report
+from fastconv.cli.bench.nets import NETS
 
 BENCH = Path(__file__).resolve().parents[1] / "bench"
 PARAMETERS = {
@@ -31,13 +34,13 @@ def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
     yield
-    for name in ("nets", "torch_nets", "report", "compare", "inference", "layers"):
+    for name in ("inference", "layers"):
         sys.modules.pop(name, None)
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_nets_have_their_parameters(name: str) -> None:
-    net = import_module("nets").NETS[name]
+    net = NETS[name]
     model = net.compiled(fastconv)
     assert sum(v.size for v in model.trainable_weights) == PARAMETERS[name]
     assert model.input_shape[1:] == net.shape
@@ -47,7 +50,7 @@ def test_nets_have_their_parameters(name: str) -> None:
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_torch_trains_the_same_nets(name: str) -> None:
     pytest.importorskip("torch")
-    model = import_module("torch_nets").BUILD[name]()
+    model = import_module("fastconv.cli.bench.torch_nets").BUILD[name]()
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[name]
 
 
@@ -67,7 +70,7 @@ def results() -> dict[str, Any]:
 
 
 def test_the_table_tells_rates_and_ratios() -> None:
-    lines = import_module("report").table(results()).splitlines()
+    lines = report.table(results()).splitlines()
     assert "2 threads of a CPU" in lines[0]
     assert lines[2] == "| net | fastconv | PyTorch | NumPy reference |"
     assert lines[4] == "| lenet5 | 3,000 | 1,500 (2.00x) | 10.0 (300x) |"
@@ -79,13 +82,16 @@ def test_a_short_comparison_writes_its_results(
 ) -> None:
     arguments = ["--nets", "pima_mlp", "--peers", "fastconv", "numpy", "--threads", "1"]
     short = ["--rounds", "2", "--seconds", "0.02", "--out", str(tmp_path)]
-    assert import_module("compare").main([*arguments, *short]) == 0
+    assert main(["bench", *arguments, *short]) == 0
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines()[:-2])) <= 80  # then the folder
+    assert "NumPy reference" in printed
     measured = json.loads((tmp_path / "results.json").read_text())["nets"]["pima_mlp"]
     for peer in ("fastconv", "numpy"):
         assert len(measured[peer]["rounds"]) == 2
         assert measured[peer]["examples_per_second"] > 0
         assert measured[peer]["version"] == fastconv.__version__
-    assert (tmp_path / "results.md").read_text() in capsys.readouterr().out + "\n"
+    assert "| pima_mlp | " in (tmp_path / "results.md").read_text()
 
 
 def test_a_short_measurement_of_inference_writes_its_results(
@@ -152,7 +158,7 @@ def test_a_short_measurement_of_layers_writes_its_results(
 
 
 def test_an_isa_limits_the_peers_as_well() -> None:
-    limits = import_module("compare").limits
+    limits = compare.limits
     assert limits(None) == {}
     assert limits("neon") == {"FASTCONV_ISA": "neon"}
     environment = limits("avx2")
@@ -160,11 +166,20 @@ def test_an_isa_limits_the_peers_as_well() -> None:
     assert environment["ONEDNN_MAX_CPU_ISA"] == "AVX2"
 
 
-def test_arguments_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    compare = import_module("compare")
-    for arguments in (["--threads", "0"], ["--rounds", "0"], ["--nets", "alexnet"]):
-        with pytest.raises(SystemExit):
-            compare.main(arguments)
-    assert "invalid choice: 'alexnet'" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nets", "alexnet"], "unknown net 'alexnet'; expected one of cifar_lab, mnist_cnn"),
+        (["--peers", "caffe"], "unknown library 'caffe'; expected one of fastconv, fastconv_fast"),
+        (["--threads", "4096"], "--threads 4096 is more than this process's"),
+    ],
+)
+def test_arguments_are_checked(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", *arguments]) == 2
+    assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["bench", "--rounds", "0"])
     with pytest.raises(SystemExit):
         import_module("layers").main(["--batch", "0"])

@@ -41,6 +41,18 @@ Run a Python script or a notebook that imports keras, or tensorflow.keras, uncha
 answers for them, in that process alone. A notebook is written beside, with its outputs, as
 FILE.out.ipynb (needs the extra "notebooks"). The file is first checked for what is not covered.
 """
+_BENCH = """\
+Measure whole training steps, each library in a process of its own; the processes take turns.
+Libraries that are not installed are left out.
+
+nets
+  cifar_lab, mnist_cnn, mnist_mlp, lenet5, resnet20, vgg, pima_mlp
+peers
+  fastconv, fastconv_fast   precision "default" and "fast"
+  torch, torch_bf16         PyTorch, channels last; with bfloat16 autocast
+  keras_tf, keras_jax       Keras with TensorFlow and with JAX
+  numpy                     fastconv's own reference in NumPy
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         "arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="of the script"
     )
 
+    _add_bench(commands)
+
     info = commands.add_parser(
         "info",
         help="show the version, the machine and the data found",
@@ -138,6 +152,36 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=(0, 1, 2),
         default=1,
         help="0: only the final table; 1: progress bar (default); 2: one line an epoch",
+    )
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="compare training speed with other libraries",
+        description=_BENCH,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    bench.add_argument("--nets", nargs="+", metavar="NET", help="default: all")
+    bench.add_argument("--peers", nargs="+", metavar="PEER", help="default: all installed")
+    _add_threads(bench)
+    bench.add_argument("--rounds", type=_positive, default=5, metavar="N", help="default: 5")
+    bench.add_argument(
+        "--seconds",
+        type=_positive_real,
+        default=1.0,
+        metavar="S",
+        help="of one library in one round (default 1)",
+    )
+    bench.add_argument(
+        "--isa", help="of fastconv and its peers: sse42, avx2, avx512, neon (default: the best)"
+    )
+    bench.add_argument(
+        "--out",
+        type=Path,
+        default=Path("fastconv-bench"),
+        metavar="DIR",
+        help="for results.json, results.md and results.png (default: fastconv-bench, here)",
     )
 
 

@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
 LABELS = {
     "fastconv": "fastconv",
     "fastconv_fast": "fastconv, fast",
@@ -16,6 +19,7 @@ LABELS = {
     "keras_jax": "Keras + JAX",
     "numpy": "NumPy reference",
 }
+UNITS = "images per second (pima_mlp: steps per second); in brackets, fastconv's rate over it."
 STEPS = ("pima_mlp",)  # nets so small that steps, not examples, are what one counts
 
 
@@ -40,13 +44,8 @@ def _rate(figure: dict[str, Any] | None) -> float | None:
 def table(results: dict[str, Any]) -> str:
     """One row for each net; in brackets how much faster fastconv is."""
     peers = peers_of(results)
-    caption = (
-        f"Training, {results['threads']} threads of {results['machine']['cpu']}: images per second "
-        f"(pima_mlp: steps per second), median of {results['rounds']} interleaved rounds. "
-        "In brackets: fastconv's rate over it."
-    )
     lines = [
-        caption,
+        f"{_caption(results)}: {UNITS}",
         "",
         "| net | " + " | ".join(LABELS[p] for p in peers) + " |",
         "|---|" + "---:|" * len(peers),
@@ -67,6 +66,35 @@ def table(results: dict[str, Any]) -> str:
             cells.append(text)
         lines.append(f"| {net} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def terminal_table(results: dict[str, Any]) -> Table:
+    """One row for each net and library: rates, how much faster fastconv is, most memory used."""
+    shown = Table(title=_caption(results), title_justify="left", box=SIMPLE_HEAD)
+    shown.add_column("net")
+    shown.add_column("library")
+    for name in ("examples/s", "steps/s", "fastconv is", "peak MB"):
+        shown.add_column(name, justify="right")
+    for net, figures in results["nets"].items():
+        ours = _rate(figures.get("fastconv"))
+        for i, (peer, figure) in enumerate(figures.items()):
+            rate = _rate(figure)
+            if rate is None:
+                cells = ["failed", "", "", ""]
+            else:
+                ratio = f"{ours / rate:.2f}x" if ours and peer != "fastconv" else ""
+                cells = [f"{rate:,.0f}", f"{figure['steps_per_second']:,.1f}", ratio]
+                cells.append(f"{figure['peak_mb']:,.0f}")
+            shown.add_row(net if i == 0 else "", LABELS[peer], *cells)
+        shown.add_section()
+    return shown
+
+
+def _caption(results: dict[str, Any]) -> str:
+    return (
+        f"Training, {results['threads']} threads of {results['machine']['cpu']}, "
+        f"median of {results['rounds']} interleaved rounds"
+    )
 
 
 def chart(results: dict[str, Any], path: Path) -> None:

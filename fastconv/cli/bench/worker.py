@@ -1,6 +1,6 @@
 """One library training one net, in a process of its own, told by lines on standard input.
 
-    python worker.py PEER NET THREADS
+    python -m fastconv.cli.bench.worker PEER NET THREADS
 
 It answers each line ``SECONDS`` with a line of JSON: how many examples it trained on in about that
 time, how long it took, and the most memory it ever used. The first line says that it is ready.
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from nets import NETS, Net
+from fastconv.cli.bench.nets import NETS, Net
 
 Train = Callable[[int], object]  # over that many rows
 
@@ -25,7 +25,8 @@ def prepare(peer: str, net: Net, threads: int) -> tuple[Train, str]:
     """What trains, and the library's version."""
     if peer.startswith("torch"):
         import torch
-        from torch_nets import Trainer
+
+        from fastconv.cli.bench.torch_nets import Trainer
 
         torch.set_num_threads(threads)
         return Trainer(net, bf16=peer == "torch_bf16").train, torch.__version__

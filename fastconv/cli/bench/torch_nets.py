@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from nets import Net
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from fastconv.cli.bench.nets import Net
 
 
 class Residual(nn.Module):
