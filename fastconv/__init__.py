@@ -22,10 +22,12 @@ if TYPE_CHECKING:
         config,
         constraints,
         datasets,
+        dtype_policies,
         initializers,
         layers,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         saving,
         utils,
     )
+    from fastconv.dtype_policies import DTypePolicy
     from fastconv.graph.tensor import Variable
     from fastconv.initializers import Initializer
     from fastconv.layers import Input, InputSpec, Layer
@@ -53,10 +56,12 @@ _MODULES = frozenset(
         "config",
         "constraints",
         "datasets",
+        "dtype_policies",
         "initializers",
         "layers",
         "losses",
         "metrics",
+        "mixed_precision",
         "models",
         "ops",
         "optimizers",
@@ -68,6 +73,7 @@ _MODULES = frozenset(
     }
 )
 _OBJECTS = {
+    "DTypePolicy": "fastconv.dtype_policies",
     "Initializer": "fastconv.initializers",
     "Input": "fastconv.layers",
     "InputSpec": "fastconv.layers",
@@ -99,6 +105,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "DTypePolicy",
     "Initializer",
     "Input",
     "InputSpec",
@@ -118,10 +125,12 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "ops",
     "optimizers",

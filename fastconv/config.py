@@ -103,7 +103,7 @@ def conv_precision() -> str:
 
 
 def floatx() -> str:
-    """The float type of weights and activations, which is always ``"float32"``.
+    """The float type of weights, inputs and outputs, which is always ``"float32"``.
 
     >>> floatx()
     'float32'
@@ -112,13 +112,35 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Accepts ``"float32"`` only: there are no kernels for other float types.
+    """Accepts ``"float32"`` only; for products in bfloat16 see :func:`set_dtype_policy`.
 
     Raises:
         ValueError: for another type.
     """
     if value != "float32":
         raise ValueError(f"fastconv computes in float32; floatx cannot be {value!r}")
+
+
+def dtype_policy() -> Any:
+    """The dtype policy of layers that are not given one: see :mod:`fastconv.dtype_policies`.
+
+    >>> dtype_policy()
+    <DTypePolicy "float32">
+    """
+    from fastconv import dtype_policies
+
+    return dtype_policies.dtype_policy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Set :func:`dtype_policy`: ``"float32"`` or ``"mixed_bfloat16"``.
+
+    Raises:
+        ValueError: for an unknown policy.
+    """
+    from fastconv import dtype_policies
+
+    dtype_policies.set_dtype_policy(policy)
 
 
 def epsilon() -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from case import (
@@ -78,6 +79,8 @@ def _pointwise() -> list[Case]:
         Case("cast", (Arg((4, 37), ties, True),), {"dtype": "int32"}, 0.0, 148, False),
         Case("cast", (Arg((4, 37), below(9), True),), {"dtype": "float32"}, 0.0, 148, False),
         Case("cast", (Arg((4, 37), ties, True),), {"dtype": "bool"}, 0.0, 148, False),
+        Case("cast", (x,), {"dtype": "bfloat16"}, 0.0, 148, False),
+        Case("autocast", (x,), {"dtype": "bfloat16"}, 0.0, 148, False),
         Case("dropout", (Arg((5, 300), normal, True),), {"rate": 0.25, "stream": 3}, 2e-7, 1500),
         Case("dropout", (Arg((1, 3), normal, True),), {"rate": 0.5, "stream": 0}, 2e-7, 3),
         Case(
@@ -224,6 +227,14 @@ def _moves() -> list[Case]:
 # Products
 
 
+def _in_bfloat16(*cases: Case) -> list[Case]:
+    """The same with factors rounded to bfloat16: steps, without a gradient by differences."""
+    return [
+        replace(case, attrs={**case.attrs, "precision": "bfloat16"}, differentiable=False)
+        for case in cases
+    ]
+
+
 def _products() -> list[Case]:
     rows: list[Case] = []
 
@@ -251,6 +262,13 @@ def _products() -> list[Case]:
             Case("dense_input_grad", (dy, w), {}, 3e-6, flops),
             Case("dense_weight_grad", (x, dy), {}, 3e-6, flops),
             Case("dense_weight_grad", (x, dy), {"bias": 1}, 3e-6, flops + m * n),
+            *_in_bfloat16(
+                Case("dense", (x, w), {}, 3e-6, flops),
+                Case("dense", (x, w, b), {}, 3e-6, flops + m * n),
+                Case("dense_input_grad", (dy, w), {}, 3e-6, flops),
+                Case("dense_weight_grad", (x, dy), {}, 3e-6, flops),
+                Case("dense_weight_grad", (x, dy), {"bias": 1}, 3e-6, flops + m * n),
+            ),
         ]
     x3 = Arg((4, 6, 9), normal, True)
     rows += [

@@ -19,7 +19,8 @@ PACKAGE, CSRC = ROOT / "fastconv", ROOT / "csrc"
 LEVELS: list[dict[str, set[str]]] = [
     {"_core": set()},
     {"graph": {"reference"}, "reference": {"graph"}},
-    {"config": set(), "random": set()},
+    {"config": set(), "random": set(), "dtype_policies": set()},
+    {"mixed_precision": set()},
     {"ops": set(), "utils": {"ops"}, "saving.registry": set(), "compat.methods": set()},
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
     | {"constraints": set(), "losses": set(), "preprocessing": set()},

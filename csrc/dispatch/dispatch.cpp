@@ -14,6 +14,10 @@ void fill(KernelTable&);
 namespace avx512 {
 void fill(KernelTable&);
 }
+// Kernels in bfloat16 that use AVX512_BF16.
+namespace avx512bf16 {
+void fill_bf16(KernelTable&);
+}
 #else
 namespace neon {
 void fill(KernelTable&);
@@ -43,9 +47,16 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
          __builtin_cpu_supports("avx512vl");
 }
+bool has_avx512bf16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+void fill_avx512bf16(KernelTable& t) {
+  avx512::fill(t);
+  avx512bf16::fill_bf16(t);
+  t.isa = "avx512bf16";
+}
 constexpr Isa kIsas[] = {{"sse42", has_sse42, sse42::fill},
                          {"avx2", has_avx2, avx2::fill},
-                         {"avx512", has_avx512, avx512::fill}};
+                         {"avx512", has_avx512, avx512::fill},
+                         {"avx512bf16", has_avx512bf16, fill_avx512bf16}};
 #else
 bool has_neon() { return true; }
 constexpr Isa kIsas[] = {{"neon", has_neon, neon::fill}};

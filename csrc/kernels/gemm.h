@@ -33,6 +33,8 @@ using TileFn = void (*)(const TileCall&);
 struct TileSet {
   int width, max_rows;
   const TileFn *rows, *clipped, *columns;
+  // The same on A and B of pairs of bfloat16, in words of the size of a float; see bf16.h.
+  const TileFn *pair_rows, *pair_columns;
 };
 
 struct GemmKernels {

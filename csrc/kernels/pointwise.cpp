@@ -1,6 +1,7 @@
 // Pointwise kernels: one loop per instruction and form.
 #include "kernels/pointwise.h"
 
+#include "kernels/simd/bf16.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/partial.h"
 #include "kernels/simd/philox.h"
@@ -38,6 +39,7 @@ FC_UNARY(Floor, math::floor(x))
 FC_UNARY(Ceil, math::ceil(x))
 FC_UNARY(Round, math::round(x))
 FC_UNARY(Trunc, math::trunc(x))
+FC_UNARY(Bfloat16, (vf)rounded(x))
 FC_UNARY(IsNan, one_if(x != x))
 FC_UNARY(IsFinite, one_if(math::absolute(x) < math::kInf))
 FC_UNARY(LogicalNot, one_if(x == 0.0f))
@@ -275,6 +277,7 @@ void fill(PointwiseKernels& k) {
   add_forms<Ceil>(k, C::ceil);
   add_forms<Round>(k, C::round);
   add_forms<Trunc>(k, C::trunc);
+  add_forms<Bfloat16>(k, C::bfloat16);
   add_forms<IsNan>(k, C::isnan);
   add_forms<IsFinite>(k, C::isfinite);
   add_forms<LogicalNot>(k, C::logical_not);

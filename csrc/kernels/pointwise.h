@@ -29,6 +29,7 @@ enum class PointwiseCode : std::uint8_t {
   ceil,
   round,
   trunc,
+  bfloat16,
   isnan,
   isfinite,
   logical_not,

@@ -21,6 +21,7 @@ void fill(SoftmaxKernels& k);
 void fill(NormalizationKernels& k);
 void fill(UpdateKernels& k);
 void fill(WinogradKernels& k);
+void fill_bf16(KernelTable& t);
 
 void fill(KernelTable& t) {
   t.isa = FC_STRING(FASTCONV_ISA);
@@ -39,6 +40,7 @@ void fill(KernelTable& t) {
   fill(t.normalization);
   fill(t.update);
   fill(t.winograd);
+  fill_bf16(t);
 }
 
 }  // namespace fastconv::FASTCONV_ISA

@@ -1,6 +1,7 @@
 // The kernels of one ISA: function pointers and their block sizes together.
 #pragma once
 
+#include "kernels/bf16.h"
 #include "kernels/depthwise.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
@@ -24,6 +25,7 @@ struct KernelTable {
   PeakKernels peak;
   GatherKernels gather;
   GemmKernels gemm;
+  Bf16Kernels bf16;
   DepthwiseKernels depthwise;
   PointwiseKernels pointwise;
   PoolKernels pool;

@@ -4,19 +4,39 @@
 #include <utility>
 
 #include "kernels/gemm.h"
+#include "kernels/simd/bf16.h"
 #include "kernels/simd/partial.h"
 #include "kernels/simd/vec.h"
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-enum class TileKind { rows, clipped, columns };
+enum class TileKind { rows, clipped, columns, pair_rows, pair_columns };
+constexpr bool has_columns(TileKind kind) {
+  return kind == TileKind::columns || kind == TileKind::pair_columns;
+}
+
+// acc += a b, for one element of A and a vector of B: floats, or pairs of bfloat16.
+template <int W, bool PAIRS>
+FC_INLINE typename VecOf<W>::f32 factor(const float* a) {
+  if constexpr (PAIRS) return (typename VecOf<W>::f32)splat_pair<W>(a);
+  return splat<W>(*a);
+}
+template <int W, bool PAIRS, class V>
+FC_INLINE void add_product(V& acc, V a, V b) {
+  using I = typename VecOf<W>::i32;
+  if constexpr (PAIRS)
+    acc = add_products<W>(acc, (I)a, (I)b);
+  else
+    acc += a * b;
+}
 
 // acc[m][:] += sum over k of A(m, k) * B(k, :), for the rows first <= m < last.
 // With strided rows four of them share a pointer (p, p + s, p + 2s, p + 3s). The empty asm hides
 // how the pointers are related: GCC 12 would keep an index register for each row, run out of them,
 // and park them in vector registers inside the loop.
-template <int W, int ROWS, int VECTORS, bool COLUMNS, int FIRST = 0, int LAST = ROWS>
+template <int W, int ROWS, int VECTORS, bool COLUMNS, bool PAIRS = false, int FIRST = 0,
+          int LAST = ROWS>
 FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const float* a,
                           index_t a_stride, const float* b, index_t b_stride, index_t depth) {
   using V = typename VecOf<W>::f32;
@@ -33,8 +53,8 @@ FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const fl
     FC_UNROLL for (int v = 0; v < VECTORS; ++v) bv[v] = load<W>(b + v * W);
     FC_UNROLL for (int m = FIRST; m < LAST; ++m) {
       const float* r = row[COLUMNS ? 0 : m / 4];
-      const V av = splat<W>(COLUMNS ? r[m] : m % 4 == 3 ? r[a_stride3] : r[m % 4 * a_stride]);
-      FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[m][v] += av * bv[v];
+      const V av = factor<W, PAIRS>(r + (COLUMNS ? m : m % 4 == 3 ? a_stride3 : m % 4 * a_stride));
+      FC_UNROLL for (int v = 0; v < VECTORS; ++v) add_product<W, PAIRS>(acc[m][v], av, bv[v]);
     }
     b += b_stride;
     FC_UNROLL for (int p = 0; p < kPointers; ++p) row[p] += COLUMNS ? a_stride : 1;
@@ -43,7 +63,7 @@ FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const fl
 
 // The same for contiguous rows into several partial sums, step by step in turn: a small tile has
 // too few accumulators to hide the latency of the additions.
-template <int W, int ROWS, int VECTORS, int SETS>
+template <int W, int ROWS, int VECTORS, int SETS, bool PAIRS>
 FC_INLINE void accumulate_columns(typename VecOf<W>::f32 (&acc)[SETS][ROWS][VECTORS],
                                   const float* a, index_t a_stride, const float* b,
                                   index_t b_stride, index_t depth) {
@@ -53,11 +73,11 @@ FC_INLINE void accumulate_columns(typename VecOf<W>::f32 (&acc)[SETS][ROWS][VECT
       V bv[VECTORS];
       FC_UNROLL for (int v = 0; v < VECTORS; ++v) bv[v] = load<W>(b + v * W);
       FC_UNROLL for (int m = 0; m < ROWS; ++m) {
-        const V av = splat<W>(a[m]);
-        FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[s][m][v] += av * bv[v];
+        const V av = factor<W, PAIRS>(a + m);
+        FC_UNROLL for (int v = 0; v < VECTORS; ++v) add_product<W, PAIRS>(acc[s][m][v], av, bv[v]);
       }
     }
-  accumulate<W, ROWS, VECTORS, true>(acc[0], a, a_stride, b, b_stride, depth);
+  accumulate<W, ROWS, VECTORS, true, PAIRS>(acc[0], a, a_stride, b, b_stride, depth);
 }
 
 // The taps of a clipped tile: each segment over the rows that are inside.
@@ -73,8 +93,9 @@ FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], c
       const index_t after = over > 0 ? (over + step - 1) / step : 0;
       const float* ap = a + i * t.a_outer + j * t.a_inner;
       const float* bp = t.b + i * t.b_outer + j * t.b_inner;
-#define FC_ROWS(BEFORE, AFTER) \
-  accumulate<W, ROWS, VECTORS, false, BEFORE, ROWS - AFTER>(acc, ap, a_stride, bp, b_stride, depth)
+#define FC_ROWS(BEFORE, AFTER)                                                            \
+  accumulate<W, ROWS, VECTORS, false, false, BEFORE, ROWS - AFTER>(acc, ap, a_stride, bp, \
+                                                                   b_stride, depth)
       switch (before * 4 + after) {
         case 0:
           FC_ROWS(0, 0);
@@ -146,15 +167,16 @@ template <int W, int ROWS, int VECTORS, TileKind KIND>
 void tile(const TileCall& t) {
   using V = typename VecOf<W>::f32;
   constexpr index_t kColumns = VECTORS * W;
+  constexpr bool kPairs = KIND == TileKind::pair_rows || KIND == TileKind::pair_columns;
   const float *a = t.a, *mask = t.mask, *base = t.base ? t.base : kZeros;
   const index_t base_stride = t.base ? t.base_stride : 0, c_stride = t.c_stride;
   const bool full = t.columns == kColumns;
   float* c = t.c;
   for (index_t n = t.tiles; n > 0; --n) {
     alignas(64) float edge[ROWS * kColumns];
-    constexpr int kSets = KIND != TileKind::columns || ROWS * VECTORS >= 8 ? 1
-                          : ROWS * VECTORS > 3                             ? 2
-                                                                           : 4;
+    constexpr int kSets = !has_columns(KIND) || ROWS * VECTORS >= 8 ? 1
+                          : ROWS * VECTORS > 3                      ? 2
+                                                                    : 4;
     V sets[kSets][ROWS][VECTORS] = {};
     V(&acc)[ROWS][VECTORS] = sets[0];
     if (mask)
@@ -168,10 +190,11 @@ void tile(const TileCall& t) {
       for (index_t i = 0; i < t.outer; ++i) {
         const float *ap = a + i * t.a_outer, *bp = t.b + i * t.b_outer;
         for (index_t j = t.inner; j > 0; --j, ap += a_inner, bp += b_inner)
-          if constexpr (KIND == TileKind::columns)
-            accumulate_columns<W, ROWS, VECTORS, kSets>(sets, ap, a_stride, bp, b_stride, depth);
+          if constexpr (has_columns(KIND))
+            accumulate_columns<W, ROWS, VECTORS, kSets, kPairs>(sets, ap, a_stride, bp, b_stride,
+                                                                depth);
           else
-            accumulate<W, ROWS, VECTORS, false>(acc, ap, a_stride, bp, b_stride, depth);
+            accumulate<W, ROWS, VECTORS, false, kPairs>(acc, ap, a_stride, bp, b_stride, depth);
       }
       FC_UNROLL for (int s = 1; s < kSets; ++s) FC_UNROLL for (int m = 0; m < ROWS; ++m)
           FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[m][v] += sets[s][m][v];
@@ -198,7 +221,7 @@ void tile(const TileCall& t) {
       mask_rows<W, VECTORS>(c, mask, c_stride, ROWS, t.columns);
       mask += ROWS * c_stride;
     }
-    a += ROWS * (KIND == TileKind::columns ? 1 : t.a_stride);
+    a += ROWS * (has_columns(KIND) ? 1 : t.a_stride);
     c += ROWS * c_stride;
     base += ROWS * base_stride;
   }

@@ -44,7 +44,7 @@ class Dense final : public Op {
               "bias must be (" + std::to_string(n_) + ",), got " + text_of(spec.inputs[2]));
     bias_ = bias;
     w_stride_ = w.shape[1];
-    gemm_ = Gemm(n_, false, transpose);
+    gemm_ = Gemm(n_, false, transpose, in_bf16(spec));
     epilogue_ = FusedEpilogue(spec, static_cast<int>(own), y);
   }
 
@@ -75,7 +75,7 @@ class Dense final : public Op {
     gemm_.pack(ctx.input(1), w_stride_, k_, ctx.threads, reinterpret_cast<float*>(packed));
   }
   double flops(std::int64_t batch) const override { return gemm_.flops(rows_of(x_, batch), k_); }
-  std::string algorithm() const override { return "gemm"; }
+  std::string algorithm() const override { return gemm_.algorithm(); }
 
  private:
   TensorDesc x_;
@@ -105,7 +105,7 @@ class DenseWeightGrad final : public Op {
       require(spec.outputs[1].shape == std::vector<std::int64_t>{n_}, spec,
               "the bias gradient must be (" + std::to_string(n_) + ",), got " +
                   text_of(spec.outputs[1]));
-    gemm_ = Gemm(n_, true, false);
+    gemm_ = Gemm(n_, true, false, in_bf16(spec));
     max_rows_ = rows_of(x_, x_.shape[0]);
   }
 
@@ -141,7 +141,7 @@ class DenseWeightGrad final : public Op {
   }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(max_rows_); }
   double flops(std::int64_t batch) const override { return gemm_.flops(k_, rows_of(x_, batch)); }
-  std::string algorithm() const override { return "gemm"; }
+  std::string algorithm() const override { return gemm_.algorithm(); }
 
  private:
   // More rows never make fewer chunks, so the scratch of the largest batch holds those of all.

@@ -47,6 +47,13 @@ void require_floats(const OpSpec& spec, std::size_t inputs, std::size_t outputs)
   check(spec.outputs[0]);
 }
 
+bool in_bf16(const OpSpec& spec) {
+  const std::string precision = spec.attrs.text("precision", "float32");
+  require(precision == "float32" || precision == "bfloat16", spec,
+          "precision must be float32 or bfloat16, got " + precision);
+  return precision == "bfloat16";
+}
+
 std::string text_of(const TensorDesc& tensor) {
   std::string text = "(";
   for (std::size_t i = 0; i < tensor.shape.size(); ++i)

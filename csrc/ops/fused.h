@@ -29,6 +29,9 @@ void require(bool ok, const OpSpec& spec, const std::string& what);
 // Throws unless the counts of inputs (without the epilogue's extras) and outputs are these, all
 // float32.
 void require_floats(const OpSpec& spec, std::size_t inputs, std::size_t outputs);
+// The attribute `precision`: "float32", or "bfloat16" where operands are rounded to that and sums
+// are float32.
+bool in_bf16(const OpSpec& spec);
 std::string text_of(const TensorDesc& tensor);  // its shape, for messages
 
 }  // namespace fastconv

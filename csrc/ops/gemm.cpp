@@ -16,15 +16,28 @@ constexpr std::int64_t kPackedRow = kRows + 16;  // longest row of a packed A
 constexpr double kTaskFlops = 4e6;
 constexpr double kTaskWeights = 32e3;  // elements of B read in a task
 
+// Floats between rows of a packed A: an odd number of cache lines, so that they spread over the
+// sets of the cache.
+std::int64_t packed_stride(std::int64_t floats) { return (ceil_div(floats, 16) | 1) * 16; }
+
 }  // namespace
 
-Gemm::Gemm(std::int64_t n, bool transpose_a, bool transpose_b)
-    : n_(n), transpose_a_(transpose_a), transpose_b_(transpose_b), panels_(cut_panels(n, kRows)) {}
+Gemm::Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16)
+    : n_(n),
+      transpose_a_(transpose_a),
+      transpose_b_(transpose_b),
+      bf16_(bf16),
+      panels_(cut_panels(n, kRows)) {}
+
+const TileFn* Gemm::tiles_of(const TileSet& tiles) const {
+  if (bf16_) return transpose_a_ ? tiles.pair_columns : tiles.pair_rows;
+  return transpose_a_ ? tiles.columns : tiles.rows;
+}
 
 Gemm::Cut Gemm::cut(std::int64_t m, std::int64_t k) const {
   const auto panels = static_cast<std::int64_t>(panels_.size());
-  const double tasks =
-      std::max(flops(m, k) / kTaskFlops, static_cast<double>(k * n_) / kTaskWeights);
+  const double tasks = std::max(flops(m, k) / (bf16_ ? 2 : 1) / kTaskFlops,
+                                static_cast<double>(k * n_) / kTaskWeights);
   const auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
   std::int64_t rows = ceil_div(m, kRows);
   const std::int64_t columns = std::min(panels, ceil_div(wanted, std::max<std::int64_t>(1, rows)));
@@ -47,15 +60,17 @@ Gemm::Block Gemm::block(std::int64_t m, const Cut& cut, std::int64_t task) const
 }
 
 std::size_t Gemm::workspace_bytes(std::int64_t k) const {
-  const std::int64_t depth = std::min(k, kDepth);
-  return static_cast<std::size_t>(depth * (kMaxPanel + (transpose_a_ ? kPackedRow : 0))) *
-         sizeof(float);
+  const std::int64_t depth = std::min(steps(k), kDepth);
+  const std::int64_t packed_a = bf16_ ? std::max(kRows * packed_stride(depth), depth * kPackedRow)
+                                : transpose_a_ ? depth * kPackedRow
+                                               : 0;
+  return static_cast<std::size_t>(depth * kMaxPanel + packed_a) * sizeof(float);
 }
 
 std::size_t Gemm::packed_bytes(std::int64_t k) const {
   if (panels_.empty()) return 0;
   const Panel& last = panels_.back();
-  return static_cast<std::size_t>(k * (last.column + last.tiles->width)) * sizeof(float);
+  return static_cast<std::size_t>(steps(k) * (last.column + last.tiles->width)) * sizeof(float);
 }
 
 void Gemm::pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
@@ -64,74 +79,88 @@ void Gemm::pack(const float* b, std::int64_t b_stride, std::int64_t k, const Thr
   const double work = static_cast<double>(k * n_) / 4;
   threads.parallel_for(panels, work, [&](std::int64_t i, std::byte*) {
     const Panel& panel = panels_[static_cast<std::size_t>(i)];
-    float* to = packed + panel.column * k;  // the panels before it are full
-    if (transpose_b_)
-      kernels().gemm.pack_transposed(to, panel.tiles->width, b + panel.column * b_stride, b_stride,
-                                     k, panel.columns);
-    else
-      kernels().gemm.pack(to, panel.tiles->width, b + panel.column, b_stride, k, panel.columns);
+    const float* from = b + panel.column * (transpose_b_ ? b_stride : 1);
+    pack_panel(panel, from, b_stride, k, packed + panel.column * steps(k));  // those before: full
   });
+}
+
+// Panel of B from its first column and some row on, for k rows.
+void Gemm::pack_panel(const Panel& panel, const float* b, std::int64_t b_stride, std::int64_t k,
+                      float* packed) const {
+  const int width = panel.tiles->width;
+  if (bf16_) {
+    const Bf16Kernels& kernel = kernels().bf16;
+    (transpose_b_ ? kernel.pack_transposed : kernel.pack)(packed, width, b, b_stride, k,
+                                                          panel.columns);
+  } else {
+    const GemmKernels& kernel = kernels().gemm;
+    (transpose_b_ ? kernel.pack_transposed : kernel.pack)(packed, width, b, b_stride, k,
+                                                          panel.columns);
+  }
 }
 
 void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
                std::int64_t task, std::byte* workspace) const {
-  const GemmKernels& kernel = kernels().gemm;
   const Part rows = part(m, cut.rows, task / cut.panels), group = panels_of(cut, task);
-  const std::int64_t depth_blocks = std::max<std::int64_t>(1, ceil_div(k, kDepth));
+  const std::int64_t all = steps(k), step = bf16_ ? 2 : 1;  // rows of B in a step of the sum
+  const std::int64_t depth_blocks = std::max<std::int64_t>(1, ceil_div(all, kDepth));
   auto* packed_b = reinterpret_cast<float*>(workspace);
-  float* packed_a = packed_b + std::min(k, kDepth) * kMaxPanel;
+  float* packed_a = packed_b + std::min(all, kDepth) * kMaxPanel;
 
   for (std::int64_t d = 0; d < depth_blocks; ++d) {
-    const Part depth = part(k, depth_blocks, d);
+    const Part depth = part(all, depth_blocks, d);
+    const Part inner{depth.begin * step, std::min(k, depth.end * step)};
     const bool first = d == 0 && !g.accumulate, last = d == depth_blocks - 1;
 
     TileCall call{};
     call.outer = call.inner = 1;
     call.depth = depth.size();
-    std::int64_t row_step = g.a_stride;
+    call.a_stride = g.a_stride;
+    std::int64_t row_step = 1;
     if (transpose_a_) {
-      row_step = 1;
-      call.a = g.a + depth.begin * g.a_stride + rows.begin;
-      call.a_stride = g.a_stride;
-      if (depth.size() * g.a_stride > 8192) {  // rows further apart than a level-1 cache holds
-        // An odd number of cache lines apart, so that they spread over the sets of the cache.
-        const std::int64_t stride = (ceil_div(rows.size(), 16) | 1) * 16;
-        kernel.pack(packed_a, static_cast<int>(stride), call.a, g.a_stride, depth.size(),
-                    rows.size());
+      call.a = g.a + inner.begin * g.a_stride + rows.begin;
+      const std::int64_t stride = packed_stride(rows.size());
+      const bool far = depth.size() * g.a_stride > 8192;  // more than a level-1 cache holds
+      if (bf16_ || far) {
+        (bf16_ ? kernels().bf16.pack : kernels().gemm.pack)(
+            packed_a, static_cast<int>(stride), call.a, g.a_stride, inner.size(), rows.size());
         call.a = packed_a;
         call.a_stride = stride;
       }
     } else {
-      call.a = g.a + rows.begin * g.a_stride + depth.begin;
-      call.a_stride = g.a_stride;
+      call.a = g.a + rows.begin * g.a_stride + inner.begin;
+      if (bf16_) {
+        const std::int64_t stride = packed_stride(depth.size());
+        kernels().bf16.pack_rows(packed_a, stride, call.a, g.a_stride, rows.size(), inner.size());
+        call.a = packed_a;
+        call.a_stride = stride;
+      }
+      row_step = call.a_stride;
     }
 
     for (std::int64_t i = group.begin; i < group.end; ++i) {
       const Panel& panel = panels_[static_cast<std::size_t>(i)];
       const TileSet& tiles = *panel.tiles;
-      const TileFn* kind = transpose_a_ ? tiles.columns : tiles.rows;
+      const TileFn* kind = tiles_of(tiles);
+      const float* b = g.b + (transpose_b_ ? panel.column * g.b_stride + inner.begin
+                                           : inner.begin * g.b_stride + panel.column);
       TileCall t = call;
+      t.b_stride = tiles.width;
       if (g.packed_b != nullptr) {
-        t.b = g.packed_b + panel.column * k + depth.begin * tiles.width;
-        t.b_stride = tiles.width;
-      } else if (transpose_b_) {
-        kernel.pack_transposed(packed_b, tiles.width, g.b + panel.column * g.b_stride + depth.begin,
-                               g.b_stride, depth.size(), panel.columns);
-        t.b = packed_b;
-        t.b_stride = tiles.width;
-      } else if (rows.size() <= 2 * tiles.max_rows && panel.columns == tiles.width) {
-        t.b = g.b + depth.begin * g.b_stride + panel.column;
+        t.b = g.packed_b + panel.column * all + depth.begin * tiles.width;
+      } else if (!bf16_ && !transpose_b_ && rows.size() <= 2 * tiles.max_rows &&
+                 panel.columns == tiles.width) {
+        t.b = b;
         t.b_stride = g.b_stride;
       } else {
-        kernel.pack(packed_b, tiles.width, g.b + depth.begin * g.b_stride + panel.column,
-                    g.b_stride, depth.size(), panel.columns);
+        pack_panel(panel, b, g.b_stride, inner.size(), packed_b);
         t.b = packed_b;
-        t.b_stride = tiles.width;
       }
       if (g.b_sums != nullptr && rows.begin == 0) {
         const float one = 1.0f;
+        std::uint32_t ones = 0x3f803f80;  // a pair of them
         TileCall sums = t;
-        sums.a = &one;
+        sums.a = bf16_ ? reinterpret_cast<const float*>(&ones) : &one;
         sums.a_stride = 0;
         sums.c = g.b_sums + panel.column;
         sums.base = first ? nullptr : sums.c;
@@ -139,7 +168,7 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
         sums.columns = panel.columns;
         sums.floor = -INFINITY;
         sums.tiles = 1;
-        tiles.columns[0](sums);
+        (bf16_ ? tiles.pair_columns : tiles.columns)[0](sums);
       }
       t.c = g.c + rows.begin * g.c_stride + panel.column;
       t.c_stride = g.c_stride;

@@ -31,7 +31,8 @@ struct GemmOperands {
 class Gemm {
  public:
   Gemm() = default;
-  Gemm(std::int64_t n, bool transpose_a, bool transpose_b);
+  // With `bf16`, A and B are rounded to bfloat16 as they are packed; sums are float32.
+  Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16 = false);
 
   // How C is cut into tasks: by blocks of rows, and by groups of panels of columns.
   struct Cut {
@@ -61,12 +62,18 @@ class Gemm {
   double nanoseconds(std::int64_t m, std::int64_t k) const {
     return std::max(flops(m, k) / 100, static_cast<double>(k * n_) / 20) + 50;
   }
+  const char* algorithm() const { return bf16_ ? "gemm bf16" : "gemm"; }
 
  private:
   Part panels_of(const Cut& cut, std::int64_t task) const;
+  // Steps of the sum: of one number, or of two.
+  std::int64_t steps(std::int64_t k) const { return bf16_ ? ceil_div(k, 2) : k; }
+  const TileFn* tiles_of(const TileSet& tiles) const;
+  void pack_panel(const Panel& panel, const float* b, std::int64_t b_stride, std::int64_t k,
+                  float* packed) const;
 
   std::int64_t n_ = 0;
-  bool transpose_a_ = false, transpose_b_ = false;
+  bool transpose_a_ = false, transpose_b_ = false, bf16_ = false;
   std::vector<Panel> panels_;
 };
 

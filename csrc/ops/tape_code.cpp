@@ -154,6 +154,7 @@ class Parser {
     if (dtype == "float32") return C::identity;
     if (dtype == "int32" || dtype == "uint8") return C::trunc;
     if (dtype == "bool") return C::truth;
+    if (dtype == "bfloat16") return C::bfloat16;
     fail(line, "cannot cast to '" + std::string(dtype) + "'");
   }
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.precision import BFLOAT16, read_dtype
 from fastconv.graph.tensor import Array, Shape, Tensor, Variable
 
 Spec = tuple[Shape, str]  # shape and dtype of one output
@@ -165,12 +166,21 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
     if isinstance(value, Variable):
         trace = current_trace()
         if trace is not None:
-            return trace.read(value)
+            return _autocast(trace.read(value), read_dtype(value))
         return Tensor(value.shape, value.dtype, name=value.path, source=value)
-    array = as_array(value, like=dtype)
+    array = as_array(value, like="float32" if dtype == BFLOAT16 else dtype)
     if array.dtype == np.int64:
         array = array.astype(np.int32)
+    if dtype == BFLOAT16 and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Tensor((), BFLOAT16, source=array)
     return Tensor(array.shape, str(array.dtype), source=array)
+
+
+def _autocast(tensor: Tensor, dtype: str) -> Tensor:
+    if tensor.dtype == dtype:
+        return tensor
+    made: Tensor = bind("autocast", tensor, dtype=dtype)
+    return made
 
 
 def bind(name: str, *inputs: Any, **attrs: Any) -> Any:

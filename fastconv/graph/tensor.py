@@ -194,6 +194,7 @@ class Variable(Operators):
         trainable: bool = True,
         name: str = "variable",
         path: str | None = None,
+        autocast: bool = True,
     ) -> None:
         data = np.asarray(value, dtype=dtype)
         if data.dtype == np.float64 and dtype is None:
@@ -202,6 +203,7 @@ class Variable(Operators):
         self._data[...] = data
         Variable.made += 1
         self.trainable = trainable
+        self.autocast = autocast  # whether layers that compute in another float dtype read it so
         self.name = name
         self.path = path or name
         self.regularizer: Any = None

@@ -77,6 +77,7 @@ class BatchNormalization(Layer):
                 initializer=self.gamma_initializer,
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
+                autocast=False,
             )
         if self.center:
             self.beta = self.add_weight(
@@ -85,25 +86,28 @@ class BatchNormalization(Layer):
                 initializer=self.beta_initializer,
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
+                autocast=False,
             )
         self.moving_mean = self.add_weight(
             name="moving_mean",
             shape=shape,
             initializer=self.moving_mean_initializer,
             trainable=False,
+            autocast=False,
         )
         self.moving_variance = self.add_weight(
             name="moving_variance",
             shape=shape,
             initializer=self.moving_variance_initializer,
             trainable=False,
+            autocast=False,
         )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: size})
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = as_float(inputs)
         if not (training and self.trainable):
-            return ops.batch_normalization(
+            y = ops.batch_normalization(
                 x,
                 self.moving_mean,
                 self.moving_variance,
@@ -112,6 +116,7 @@ class BatchNormalization(Layer):
                 scale=self.gamma,
                 epsilon=self.epsilon,
             )
+            return self._in_compute_dtype(y)
         axis = self.axis % len(x.shape)
         last = len(x.shape) - 1
         if axis != last:

@@ -7,9 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from fastconv import regularizers
-
-_DTYPES = ("float32", "mixed_float16", "mixed_bfloat16")
+from fastconv import dtype_policies, regularizers
+from fastconv.dtype_policies import DTypePolicy
 
 
 class Configured:
@@ -20,18 +19,23 @@ class Configured:
     activity_regularizer: Any
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
+    dtype_policy = DTypePolicy("float32")
+
     @property
     def compute_dtype(self) -> str:
-        return "float32"
+        """The dtype that inputs and weights are read in: ``"float32"`` or ``"bfloat16"``."""
+        return self.dtype_policy.compute_dtype
 
-    variable_dtype = compute_dtype
+    @property
+    def variable_dtype(self) -> str:
+        return self.dtype_policy.variable_dtype
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor needs to make an equal layer, without its weights."""
         config: dict[str, Any] = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": dtype_policy(),
+            "dtype": dtype_policies.serialize(self.dtype_policy),
         }
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
@@ -66,26 +70,15 @@ class Configured:
         return cls(**{k: v for k, v in config.items() if k in accepted or v not in (None, False)})
 
 
-def dtype_policy() -> dict[str, Any]:
-    """float32, as Keras writes it in a config."""
-    return {
-        "module": "keras",
-        "class_name": "DTypePolicy",
-        "config": {"name": "float32"},
-        "registered_name": None,
-    }
-
-
 def policy_name(dtype: Any) -> Any:
     """The name of a dtype or of a DTypePolicy's config."""
     return dtype["config"]["name"] if isinstance(dtype, dict) else dtype
 
 
-def check_dtype(dtype: Any) -> str:
+def policy_of(dtype: Any) -> DTypePolicy:
+    """The policy that a layer's ``dtype`` stands for. Files made for GPUs run in float32."""
     name = policy_name(dtype)
-    if name is not None and name not in _DTYPES:
-        raise ValueError(f"fastconv computes in float32; a layer's dtype cannot be {name!r}")
-    return "float32"
+    return dtype_policies.get("float32" if name == "mixed_float16" else name)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
+from fastconv.graph.precision import computing_in
 from fastconv.graph.primitive import Trace, as_array, current_trace
+from fastconv.graph.primitives.common import is_float
+from fastconv.graph.primitives.pointwise import autocast
 from fastconv.graph.tensor import Shape, Tensor, Variable
 from fastconv.layers.configuration import (
     Configured,
-    check_dtype,
     parameters,
+    policy_of,
     trains_by_default,
 )
 from fastconv.layers.functional import FunctionalNode, output_specs, record
@@ -63,7 +66,9 @@ class Layer(Configured, WeightHolder):
     Args:
         name: unique in a model; made from the class name if None.
         trainable: whether training changes the weights.
-        dtype: ``"float32"``.
+        dtype: a dtype policy or its name, ``"float32"`` or ``"mixed_bfloat16"``; None is the
+            global policy.
+        autocast: whether float inputs are cast to the compute dtype.
         input_shape: the shape of one example, for the first layer of a ``Sequential``.
         activity_regularizer: a penalty on the outputs, per example.
 
@@ -72,6 +77,8 @@ class Layer(Configured, WeightHolder):
     """
 
     input_spec: InputSpec | None = None
+    _casts_inputs = True
+    autocast = True
     __signature__: inspect.Signature
     _inbound_nodes: list[FunctionalNode]
     _losses: list[Any]
@@ -113,14 +120,15 @@ class Layer(Configured, WeightHolder):
         **kwargs: Any,
     ) -> None:
         input_dim = kwargs.pop("input_dim", None)
-        kwargs.pop("autocast", None)
+        self.autocast = bool(kwargs.pop("autocast", True))
         if kwargs:
             raise TypeError(f"{type(self).__name__} got unknown arguments: {', '.join(kwargs)}")
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"a layer's name must be a string without '/', got {name!r}")
         self.name = name or unique_name(type(self).__name__)
         self._trainable = bool(trainable)
-        self.dtype = check_dtype(dtype)
+        self.dtype_policy = policy_of(dtype)
+        self.dtype = self.dtype_policy.variable_dtype
         self.activity_regularizer = regularizers.get(activity_regularizer)
         if input_dim is not None and input_shape is None:
             input_shape = (input_dim,)
@@ -146,8 +154,10 @@ class Layer(Configured, WeightHolder):
         regularizer: Any = None,
         constraint: Any = None,
         name: str | None = None,
+        autocast: bool = True,
     ) -> Variable:
-        """A new weight of the layer (a scalar where ``shape`` is None).
+        """A new weight of the layer (a scalar where ``shape`` is None). With ``autocast``, ``call``
+        reads it in the layer's compute dtype.
 
         Raises:
             ValueError: if a dimension is not a positive number.
@@ -169,6 +179,7 @@ class Layer(Configured, WeightHolder):
             trainable=trainable,
             name=name,
             path=path,
+            autocast=autocast,
         )
         if variable.shape != shape:
             raise ValueError(
@@ -219,7 +230,9 @@ class Layer(Configured, WeightHolder):
         self._ensure_built(args, kwargs, outer)
         token = _CALL.set(context)
         try:
-            with self._scope(trace):
+            with self._scope(trace), computing_in(self.compute_dtype):
+                if self._casts_inputs and self.autocast:
+                    args, kwargs = map_structure(self._in_compute_dtype, (args, kwargs))
                 outputs = self.call(*args, **kwargs)
                 if self.activity_regularizer is not None:
                     self._penalize(outputs)
@@ -265,6 +278,15 @@ class Layer(Configured, WeightHolder):
         except ValueError as error:
             error.layer = self.name  # type: ignore[attr-defined]
             raise
+
+    def _in_compute_dtype(self, x: Any) -> Any:
+        """A float tensor in the dtype that the layer computes in."""
+        dtype = str(getattr(x, "dtype", ""))
+        if isinstance(x, Variable) or dtype == self.compute_dtype:
+            return x
+        if isinstance(x, Tensor):
+            return autocast(x, self.compute_dtype) if dtype in ("float32", "bfloat16") else x
+        return ops.cast(x, self.compute_dtype) if dtype == "float32" else x
 
     def _scope(self, trace: Trace | None) -> Any:
         return nullcontext() if trace is None else trace.named(self.name)
@@ -354,8 +376,8 @@ class Layer(Configured, WeightHolder):
 
 
 def as_float(x: Any) -> Any:
-    """``x`` as float32: images may come as uint8, labels and counts as integers."""
-    return x if str(x.dtype) == "float32" else ops.cast(x, "float32")
+    """``x`` as a float: images may come as uint8, labels and counts as integers."""
+    return x if is_float(str(x.dtype)) else ops.cast(x, "float32")
 
 
 def _as_input(x: Any) -> Any:

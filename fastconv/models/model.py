@@ -41,6 +41,7 @@ class Model(Trainer, OldMethods, Layer):
         ValueError: if an output depends on an input that is not given, or names collide.
     """
 
+    _casts_inputs = False  # its layers do
     _graph: Graph | None
     _losses_graph: Graph | None
     _added_losses: list[Tensor]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from fastconv import dtype_policies
 from fastconv.graph.tensor import Tensor
-from fastconv.layers.configuration import dtype_policy
 from fastconv.layers.functional import record
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -167,7 +167,7 @@ class Sequential(Model):
         config = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": dtype_policy(),
+            "dtype": dtype_policies.serialize(self.dtype_policy),
             "layers": [serialize_keras_object(layer) for layer in self._chain],
         }
         if self._graph is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.graph import Tensor, bind
-from fastconv.graph.primitives.common import sized
+from fastconv.graph.primitives.common import is_float, sized
+from fastconv.graph.primitives.pointwise import autocast
 from fastconv.ops.elementwise import clip
 from fastconv.ops.layout import moveaxis
 from fastconv.ops.operand import as_float, dtype_of, normalize_axis, operand
@@ -20,7 +21,11 @@ EPSILON = 1e-7
 def _logits(output: Any, activation: str) -> Any:
     """The input of the activation that made a symbolic output, else None."""
     node = output.node if isinstance(output, Tensor) else None
-    return node.inputs[0] if node is not None and node.op.name == activation else None
+    if node is not None and node.op.name in ("cast", "autocast"):  # a bfloat16 made float32
+        node = node.inputs[0].node if is_float(node.inputs[0].dtype) else None
+    if node is None or node.op.name != activation:
+        return None
+    return autocast(node.inputs[0], output.dtype)
 
 
 def _log_probabilities(output: Any) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv.graph import Tensor, bind
 from fastconv.graph.indexing import getitem
-from fastconv.graph.primitives.common import batch_of, sized
+from fastconv.graph.primitives.common import batch_of, is_float, sized
 from fastconv.ops.operand import (
     dtype_of,
     normalize_axes,
@@ -257,7 +257,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: str = "float32") ->
            [0., 0., 1.]], dtype=float32)
     """
     x = operand(x)
-    if dtype_of(x).startswith("float"):
+    if is_float(dtype_of(x)):
         x = bind("cast", x, dtype="int32")
     result = bind("one_hot", x, depth=int(num_classes))
     if dtype != "float32":

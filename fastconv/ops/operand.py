@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Tensor, Variable, as_array, as_tensor, bind, current_trace
-from fastconv.graph.primitives.common import batch_of, sized
+from fastconv.graph.eager import value_of
+from fastconv.graph.primitives.common import batch_of, is_float, sized
 
 
 def operand(x: Any) -> Any:
@@ -16,7 +17,7 @@ def operand(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, Variable):
-        return as_tensor(x) if current_trace() is not None else x.data
+        return as_tensor(x) if current_trace() is not None else value_of(x)
     return as_array(x)
 
 
@@ -26,7 +27,7 @@ def dtype_of(x: Any) -> str:
 
 def as_float(x: Any) -> Any:
     x = operand(x)
-    return x if dtype_of(x).startswith("float") else bind("cast", x, dtype="float32")
+    return x if is_float(dtype_of(x)) else bind("cast", x, dtype="float32")
 
 
 def normalize_axis(name: str, axis: int, ndim: int) -> int:

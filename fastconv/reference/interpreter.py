@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.precision import as_run
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.reference.philox import STATEFUL
@@ -48,7 +49,7 @@ def run_program(
     for tensor, value in zip(program.inputs, feeds, strict=True):
         values[id(tensor)] = _floats(np.asarray(value), dtype)
     for node in program.nodes:
-        attrs: dict[str, Any] = dict(node.attrs)
+        attrs, _ = as_run(node)
         if node.op.name in STATEFUL:
             attrs.update(seed=seed, step=step)
         if node.op.name == "cast" and attrs["dtype"].startswith("float"):

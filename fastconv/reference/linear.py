@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from fastconv.graph.tensor import Array
+from fastconv.reference.bfloat16 import round_to_bfloat16
 
 
 def _matmul(a: Array, b: Array, *, transpose_a: int = 0, transpose_b: int = 0) -> Any:
@@ -24,6 +25,10 @@ def _rows(x: Array) -> Any:
 def _dense(x: Array, w: Array, *bias: Array) -> Any:
     y = (_rows(x) @ w).reshape(*x.shape[:-1], w.shape[1])
     return y + bias[0] if bias else y
+
+
+def _dense_input_grad(dy: Array, w: Array) -> Any:
+    return (_rows(dy) @ w.T).reshape(*dy.shape[:-1], w.shape[0])
 
 
 def _dense_weight_grad(x: Array, dy: Array, *, bias: int = 0) -> Any:
@@ -190,14 +195,25 @@ def _conv2d_weight_grad(
     return (dw, dy.sum(axis=(0, 1, 2))) if bias else dw
 
 
+def _of_precision(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` with its two factors rounded where the attribute says so."""
+
+    def product(a: Array, b: Array, *bias: Array, precision: str = "float32", **attrs: Any) -> Any:
+        if precision == "bfloat16":
+            a, b = round_to_bfloat16(a), round_to_bfloat16(b)
+        return f(a, b, *bias, **attrs)
+
+    return product
+
+
 EVAL: dict[str, Callable[..., Any]] = {
     "matmul": _matmul,
-    "dense": _dense,
-    "dense_input_grad": lambda dy, w: (_rows(dy) @ w.T).reshape(*dy.shape[:-1], w.shape[0]),
-    "dense_weight_grad": _dense_weight_grad,
-    "conv2d": _conv2d,
-    "conv2d_input_grad": _conv2d_input_grad,
-    "conv2d_weight_grad": _conv2d_weight_grad,
+    "dense": _of_precision(_dense),
+    "dense_input_grad": _of_precision(_dense_input_grad),
+    "dense_weight_grad": _of_precision(_dense_weight_grad),
+    "conv2d": _of_precision(_conv2d),
+    "conv2d_input_grad": _of_precision(_conv2d_input_grad),
+    "conv2d_weight_grad": _of_precision(_conv2d_weight_grad),
     "im2col": _im2col,
     "col2im": _col2im,
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.tensor import Array
+from fastconv.reference.bfloat16 import round_to_bfloat16
 
 
 def as_float(x: Array) -> Any:
@@ -71,6 +72,8 @@ def _where(condition: Array, a: Array, b: Array) -> Any:
 
 
 def _cast(x: Array, *, dtype: str) -> Any:
+    if dtype == "bfloat16":
+        return round_to_bfloat16(as_float(x))
     if np.dtype(dtype).kind in "iu" and x.dtype.kind == "f":
         x = np.trunc(x)
     with np.errstate(invalid="ignore"):
@@ -107,6 +110,7 @@ EVAL: dict[str, Callable[..., Any]] = {
     "leaky_relu": _leaky_relu,
     "elu": _elu,
     "cast": _cast,
+    "autocast": lambda x, *, dtype: x,
     "add": _of_numbers(np.add),
     "subtract": _of_numbers(np.subtract),
     "multiply": _of_numbers(np.multiply),

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv import random
 from fastconv.callbacks import CallbackList, History, ProgbarLogger
+from fastconv.graph.precision import dtype_as_run
 from fastconv.graph.tensor import Array
 from fastconv.training.arguments import (
     DEFAULT_BATCH,
@@ -404,7 +405,7 @@ def _rows_for(output: Any, count: int, name: str) -> Array:
             f"model {name!r} gives an output of shape {output.shape}, which has no row for each "
             "example"
         )
-    return np.empty((count, *output.shape[1:]), output.dtype)
+    return np.empty((count, *output.shape[1:]), dtype_as_run(output.dtype))
 
 
 def _rows_in(x: Any) -> int:

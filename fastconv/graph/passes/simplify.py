@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.passes.flow import Flow, Value
+from fastconv.graph.precision import BFLOAT16, as_run, dtype_as_run
 from fastconv.graph.primitive import PRIMITIVES
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Shape, Tensor, Variable
@@ -25,9 +26,9 @@ def simplify(program: Program, *, fixed: bool = False) -> Flow:
     made = _Simplifier(program, fixed)
     for node in program.nodes:
         inputs = [made.value(t) for t in node.inputs]
-        specs = [(t.shape, t.dtype) for t in node.outputs]
+        attrs, specs = as_run(node)
         made.scope = node.scope
-        results = made.apply(node.op.name, inputs, dict(node.attrs), specs)
+        results = made.apply(node.op.name, inputs, attrs, specs)
         for tensor, result in zip(node.outputs, results, strict=True):
             made.values[id(tensor)] = result
     for tensor in program.outputs:
@@ -48,7 +49,7 @@ class _Simplifier:
         self._known: dict[Any, list[Value]] = {}
         self._constants: dict[Any, Value] = {}
         for tensor in program.inputs:
-            value = Value(tensor.shape, tensor.dtype, is_input=True)
+            value = Value(tensor.shape, dtype_as_run(tensor.dtype), is_input=True)
             self.values[id(tensor)] = value
             self.flow.inputs.append(value)
 
@@ -193,6 +194,10 @@ def _same(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Spe
     return [x] if (x.shape, x.dtype) == specs[0] else None
 
 
+def _cast(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
+    return None if attrs["dtype"] == BFLOAT16 else _same(s, inputs, attrs, specs)
+
+
 def _neutral(number: float, *, commutes: bool) -> Rule:
     def rule(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
         a, b = inputs
@@ -316,7 +321,8 @@ _RULES: dict[str, Rule] = {
     "dense_weight_grad": _rank_one,
     "identity": _same,
     "stop_gradient": _same,
-    "cast": _same,
+    "cast": _cast,
+    "autocast": _same,
     "broadcast_to": _same,
     "slice": _same,
     "pad": _same,

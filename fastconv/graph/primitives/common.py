@@ -8,11 +8,13 @@ from typing import Any
 from fastconv.graph.primitive import bind
 from fastconv.graph.tensor import Shape, Tensor
 
-_RANK = {"bool": 0, "uint8": 1, "int8": 1, "int16": 2, "int32": 3, "int64": 4, "float32": 5}
+_RANK = {"bool": 0, "uint8": 1, "int8": 1, "int16": 2, "int32": 3, "int64": 4}
+_RANK |= {"bfloat16": 5, "float32": 6}
 
 
 def promote(*dtypes: str) -> str:
-    """The dtype of arithmetic between these: float32 wins, small integers compute as int32."""
+    """The dtype of arithmetic between these: float32 wins over bfloat16 and that over integers,
+    small ones of which compute as int32."""
     for dtype in dtypes:
         if dtype not in _RANK and dtype != "float64":
             raise TypeError(f"dtype {dtype} cannot be computed with; use float32, int32 or bool")
@@ -22,7 +24,13 @@ def promote(*dtypes: str) -> str:
 
 
 def is_float(dtype: str) -> bool:
-    return dtype.startswith("float")
+    return dtype == "bfloat16" or dtype.startswith("float")
+
+
+def promote_to_float(*dtypes: str) -> str:
+    """The float dtype of arithmetic between these."""
+    dtype = promote(*dtypes)
+    return dtype if is_float(dtype) else "float32"
 
 
 def broadcast_shapes(name: str, *shapes: Shape) -> Shape:

@@ -53,7 +53,21 @@ def _matmul_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
     return [unbroadcast(da, a), unbroadcast(db, b)]
 
 
-def _dense_rule(x: Tensor, w: Tensor, *bias: Tensor) -> Spec:
+# Dense layers and convolutions can read their operands as bfloat16: precision="bfloat16".
+PRECISIONS = ("float32", "bfloat16")
+
+
+def _precision(node: Node) -> dict[str, str]:
+    return {k: v for k, v in node.attrs.items() if k == "precision"}
+
+
+def check_precision(name: str, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f"{name}: precision must be one of {PRECISIONS}, got {precision!r}")
+
+
+def _dense_rule(x: Tensor, w: Tensor, *bias: Tensor, precision: str = "float32") -> Spec:
+    check_precision("dense", precision)
     need_float("dense", inputs=x, kernel=w)
     need_rank("dense", "kernel", w, 2, "(inputs, units)")
     if x.ndim < 1 or x.shape[-1] != w.shape[0]:
@@ -68,13 +82,15 @@ def _dense_rule(x: Tensor, w: Tensor, *bias: Tensor) -> Spec:
 def _dense_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
     x, w = node.inputs[:2]
     dy = cotangents[0]
-    dx = bind("dense_input_grad", dy, w)
+    precision = _precision(node)
+    dx = bind("dense_input_grad", dy, w, **precision)
     if len(node.inputs) == 3:
-        return [dx, *bind("dense_weight_grad", x, dy, bias=1)]
-    return [dx, bind("dense_weight_grad", x, dy)]
+        return [dx, *bind("dense_weight_grad", x, dy, bias=1, **precision)]
+    return [dx, bind("dense_weight_grad", x, dy, **precision)]
 
 
-def _dense_input_grad_rule(dy: Tensor, w: Tensor) -> Spec:
+def _dense_input_grad_rule(dy: Tensor, w: Tensor, *, precision: str = "float32") -> Spec:
+    check_precision("dense_input_grad", precision)
     need_rank("dense_input_grad", "kernel", w, 2, "(inputs, units)")
     if dy.ndim < 1 or dy.shape[-1] != w.shape[1]:
         raise ValueError(f"dense_input_grad: dy {dy.shape} does not fit a kernel {w.shape}")
@@ -84,10 +100,14 @@ def _dense_input_grad_rule(dy: Tensor, w: Tensor) -> Spec:
 def _dense_input_grad_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
     dy, w = node.inputs
     ct = cotangents[0]
-    return [bind("dense", ct, w), bind("dense_weight_grad", ct, dy)]
+    precision = _precision(node)
+    return [bind("dense", ct, w, **precision), bind("dense_weight_grad", ct, dy, **precision)]
 
 
-def _dense_weight_grad_rule(x: Tensor, dy: Tensor, *, bias: int = 0) -> Spec | list[Spec]:
+def _dense_weight_grad_rule(
+    x: Tensor, dy: Tensor, *, bias: int = 0, precision: str = "float32"
+) -> Spec | list[Spec]:
+    check_precision("dense_weight_grad", precision)
     if x.shape[:-1] != dy.shape[:-1]:
         raise ValueError(f"dense_weight_grad: x {x.shape} does not go with dy {dy.shape}")
     dw = ((x.shape[-1], dy.shape[-1]), x.dtype)
@@ -97,8 +117,9 @@ def _dense_weight_grad_rule(x: Tensor, dy: Tensor, *, bias: int = 0) -> Spec | l
 def _dense_weight_grad_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
     x, dy = node.inputs
     ct, ct_bias = cotangents[0], cotangents[-1] if node.attrs.get("bias") else None
-    dx = None if ct is None else bind("dense_input_grad", dy, ct)
-    ddy = None if ct is None else bind("dense", x, ct)
+    precision = _precision(node)
+    dx = None if ct is None else bind("dense_input_grad", dy, ct, **precision)
+    ddy = None if ct is None else bind("dense", x, ct, **precision)
     return [dx, _plus_row(ddy, ct_bias, dy)]
 
 

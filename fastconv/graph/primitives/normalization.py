@@ -21,7 +21,7 @@ def _check(name: str, x: Tensor, epsilon: float, **rows: Tensor) -> None:
 
 def _batch_norm_rule(x: Tensor, gamma: Tensor, beta: Tensor, *, epsilon: float) -> list[Spec]:
     _check("batch_norm", x, epsilon, gamma=gamma, beta=beta)
-    row = (x.shape[-1:], x.dtype)
+    row = (x.shape[-1:], gamma.dtype)
     return [(x.shape, x.dtype), row, row]
 
 
@@ -48,7 +48,7 @@ def _batch_norm_grad_rule(
 ) -> list[Spec]:
     _check("batch_norm_grad", x, epsilon, gamma=gamma, mean=mean, variance=variance)
     need_shape("batch_norm_grad", "dy", dy, x.shape)
-    row = (x.shape[-1:], x.dtype)
+    row = (x.shape[-1:], gamma.dtype)
     return [(x.shape, x.dtype), row, row]
 
 

@@ -11,11 +11,12 @@ from fastconv.graph.primitives.common import (
     broadcast_shapes,
     is_float,
     promote,
+    promote_to_float,
     unbroadcast,
 )
 from fastconv.graph.tensor import Tensor
 
-DTYPES = ("float32", "float64", "int32", "int64", "bool", "uint8")
+DTYPES = ("float32", "bfloat16", "float64", "int32", "int64", "bool", "uint8")
 
 
 def _unary_rule(result: Callable[[str], str]) -> Callable[..., Spec]:
@@ -52,13 +53,9 @@ def _binary_vjp(partial: Callable[[Any, Any, Any, Any], tuple[Any, Any]]) -> Vjp
     return vjp
 
 
-def _as_float(dtype: str) -> str:
-    return promote(dtype, "float32")
-
-
 def _float_unary(name: str, partial: Callable[[Any, Any, Any], Any] | None) -> None:
     vjp = None if partial is None else _unary_vjp(partial)
-    primitive(name, _unary_rule(_as_float), vjp, pointwise=True)
+    primitive(name, _unary_rule(promote_to_float), vjp, pointwise=True)
 
 
 _float_unary("exp", lambda dy, x, y: dy * y)
@@ -110,13 +107,13 @@ def _leaky_relu_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor 
 def _leaky_relu_rule(x: Tensor, *, negative_slope: float) -> Spec:
     if negative_slope < 0:
         raise ValueError(f"leaky_relu: negative_slope must not be negative, got {negative_slope}")
-    return x.shape, _as_float(x.dtype)
+    return x.shape, promote_to_float(x.dtype)
 
 
 def _elu_rule(x: Tensor, *, alpha: float) -> Spec:
     if alpha < 0:
         raise ValueError(f"elu: alpha must not be negative, got {alpha}")
-    return x.shape, _as_float(x.dtype)
+    return x.shape, promote_to_float(x.dtype)
 
 
 def _elu_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
@@ -134,7 +131,21 @@ def _cast_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None
     assert dy is not None
     if not (is_float(x.dtype) and is_float(node.outputs[0].dtype)):
         return [None]
-    return [dy if dy.dtype == x.dtype else bind("cast", dy, dtype=x.dtype)]
+    return [autocast(dy, x.dtype)]
+
+
+def autocast(x: Tensor, dtype: str) -> Any:
+    """A float tensor as another float dtype, without rounding it."""
+    if x.dtype == dtype:
+        return x
+    name = "cast" if "float64" in (x.dtype, dtype) else "autocast"
+    return bind(name, x, dtype=dtype)
+
+
+def _autocast_rule(x: Tensor, *, dtype: str) -> Spec:
+    if {x.dtype, dtype} - {"float32", "bfloat16"}:
+        raise ValueError(f"autocast: from {x.dtype} to {dtype}")
+    return x.shape, dtype
 
 
 def _dropout_rule(x: Tensor, *, rate: float, stream: int) -> Spec:
@@ -153,6 +164,7 @@ def _dropout_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | N
 primitive("leaky_relu", _leaky_relu_rule, _leaky_relu_vjp, pointwise=True)
 primitive("elu", _elu_rule, _elu_vjp, pointwise=True)
 primitive("cast", _cast_rule, _cast_vjp, pointwise=True)
+primitive("autocast", _autocast_rule, _cast_vjp, pointwise=True)
 primitive("dropout", _dropout_rule, _dropout_vjp, pointwise=True, stateful=True)
 
 
@@ -189,7 +201,7 @@ _arithmetic("floor_divide", None)
 _arithmetic("mod", lambda dy, a, b, y: (dy, -dy * bind("floor_divide", a, b)))
 primitive(
     "divide",
-    _binary_rule("divide", lambda a, b: promote(a, b, "float32")),
+    _binary_rule("divide", promote_to_float),
     _binary_vjp(lambda dy, a, b, y: (dy / b, -dy * y / b)),
     pointwise=True,
 )

@@ -11,6 +11,7 @@ from fastconv.graph.primitives.common import (
     is_float,
     keepdims_shape,
     promote,
+    promote_to_float,
     restore_axes,
     size_of,
 )
@@ -36,7 +37,7 @@ def _rule(name: str) -> Any:
         check_axes(name, x, axes)
         dtype = x.dtype
         if name == "mean":
-            dtype = promote(dtype, "float32")
+            dtype = promote_to_float(dtype)
         elif name in ("sum", "prod"):
             dtype = promote(dtype)
         if name in ("max", "min"):

@@ -198,6 +198,8 @@ class GraphBuilder:
         return unique
 
     def _element_type(self, dtype: str) -> int:
+        if dtype == "bfloat16":
+            return int(self._onnx.TensorProto.BFLOAT16)
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
     def _info(self, name: str, value: Value) -> Any:

@@ -81,6 +81,12 @@ def _remainder(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
     return graph.node("Sub", [a, whole])
 
 
+def _cast(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
+    if step.attrs["dtype"] == "bfloat16":  # rounded to it
+        return graph.cast(graph.cast(operands[0], "bfloat16"), "float32")
+    return operands[0]
+
+
 def _identity(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
     return operands[0]
 
@@ -144,7 +150,7 @@ _LOGIC: dict[str, Formula] = {
 }
 _OTHERS: dict[str, Formula] = {
     "where": _where,
-    "cast": _identity,
+    "cast": _cast,
     "identity": _identity,
     "stop_gradient": _identity,
 }
