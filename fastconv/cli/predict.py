@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fastconv import config, models
+from fastconv.utils.image_utils import FORMATS
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,12 +48,14 @@ def read_image(path: Path, shape: tuple[int, ...], invert: bool) -> npt.NDArray[
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             fitted = image.convert("L" if shape[2] == 1 else "RGB").resize((shape[1], shape[0]))
+    except FileNotFoundError:
+        raise
     except UnidentifiedImageError:
         raise ValueError(f"{path} is not an image that Pillow can read") from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except Exception as error:  # Pillow meets damage with errors of many kinds
+        raise ValueError(f"{path} is damaged: {error}") from error
     pixels = np.asarray(fitted, np.float32).reshape(shape) / np.float32(255)
     return 1 - pixels if invert else pixels
 
@@ -63,4 +66,6 @@ def class_names(model: Path, count: int) -> list[str]:
         names = json.loads(model.with_name("history.json").read_text(encoding="utf-8"))["classes"]
     except (OSError, ValueError, KeyError, TypeError):
         names = []
-    return [str(n) for n in names] if len(names) == count else [str(i) for i in range(count)]
+    if not isinstance(names, list) or len(names) != count:
+        names = list(range(count))
+    return [str(n) for n in names]

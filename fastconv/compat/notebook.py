@@ -22,9 +22,9 @@ def code_cells(path: Path) -> list[str]:
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         sources = [c["source"] for c in cells if c["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:
+        return [_plain(s if isinstance(s, str) else "".join(s)) for s in sources]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no notebook: {error!r}") from error
-    return [_plain(s if isinstance(s, str) else "".join(s)) for s in sources]
 
 
 def _plain(source: str) -> str:

@@ -6,6 +6,7 @@ the green and the blue plane of 32x32 (https://www.cs.toronto.edu/~kriz/cifar.ht
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from fastconv.datasets import pickles
 from fastconv.datasets.store import Layout, Split
+from fastconv.utils.limits import Unpacked
 
 Bytes = npt.NDArray[np.uint8]
 Part = tuple[Bytes, Bytes]  # images (N, 32, 32, 3), labels (N, 1)
@@ -102,15 +104,20 @@ def archive_layout(archive: str, folder: str, files: Sequence[str], read: Reader
         (path,) = paths
         parts: dict[str, Part] = {}
         try:
-            with tarfile.open(path, "r|gz") as tar:
+            with (
+                gzip.open(path, "rb") as packed,
+                tarfile.open(fileobj=_limited(packed, path), mode="r|") as tar,
+            ):
                 for member in tar:
                     at = PurePosixPath(member.name)
                     if not member.isfile() or at.name not in files or at.parent.name != folder:
                         continue
+                    if at.name in parts:
+                        raise ValueError(f"{path}: {member.name} is there twice")
                     if member.size > _LIMIT:
                         raise ValueError(f"{path}: {member.name} claims {member.size:,} bytes")
                     stream = tar.extractfile(member)
-                    content = stream.read() if stream is not None else b""
+                    content = b"" if stream is None else stream.read()
                     parts[at.name] = read(content, f"{path}: {member.name}")
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: damaged or cut short ({error})") from None
@@ -120,6 +127,10 @@ def archive_layout(archive: str, folder: str, files: Sequence[str], read: Reader
         return _split([parts[f] for f in files])
 
     return Layout((archive,), read_archive)
+
+
+def _limited(content: Any, path: Path) -> Any:
+    return Unpacked(content, path.stat().st_size)
 
 
 def _split(parts: Sequence[Part]) -> Split:

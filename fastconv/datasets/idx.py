@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, cast
@@ -51,7 +52,7 @@ def read_idx(path: Path, item_shape: tuple[int, ...]) -> Bytes:
             if size > _LIMIT:
                 raise ValueError(f"{path}: its header claims {shape[0]:,} items")
             data = read_exactly(f, size, path)
-    except (EOFError, gzip.BadGzipFile, OSError) as error:
+    except (EOFError, gzip.BadGzipFile, OSError, zlib.error) as error:
         if isinstance(error, (FileNotFoundError, PermissionError)):
             raise
         raise ValueError(f"{path}: damaged or cut short ({error})") from None
@@ -102,8 +103,10 @@ def read_npz(paths: Sequence[Path], image_shape: tuple[int, int] = (28, 28)) -> 
                 arrays.append(array)
     except FileNotFoundError:
         raise
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError, MemoryError) as error:
         raise ValueError(f"{path}: {error}") from None
+    except (NotImplementedError, RuntimeError, OverflowError, zlib.error, SyntaxError) as error:
+        raise ValueError(f"{path}: damaged ({error})") from None
     return checked((arrays[0], arrays[1]), (arrays[2], arrays[3]), [str(path)] * 4)
 
 

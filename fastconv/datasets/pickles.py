@@ -8,8 +8,10 @@ tuples, dicts and NumPy arrays of plain numbers, and refuses every other one.
 from __future__ import annotations
 
 import pickletools
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +22,7 @@ _PUSH = {  # instructions whose argument is the value
 }  # fmt: skip
 _CONSTANTS: dict[str, Any] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}
 _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
+_LARGEST_DICT = 10_000
 _NUMPY = ("numpy.core.multiarray", "numpy._core.multiarray")
 
 
@@ -51,6 +54,7 @@ class _Array:
 
 @dataclass(slots=True)
 class _Machine:
+    left: int  # bytes that may still be made out of others
     stack: list[Any] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
@@ -60,6 +64,11 @@ class _Machine:
         items = self.stack[start:]
         del self.stack[start:]
         return items
+
+    def charge(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("it grows far beyond its size")
 
     def step(self, name: str, arg: Any) -> None:
         stack = self.stack
@@ -84,13 +93,13 @@ class _Machine:
             items = self.since_mark()
             _expect(stack[-1], list).extend(items)
         elif name in ("EMPTY_DICT", "DICT"):
-            stack.append({} if name == "EMPTY_DICT" else _pairs(self.since_mark()))
+            stack.append({} if name == "EMPTY_DICT" else _filled({}, self.since_mark()))
         elif name == "SETITEM":
             value, key = stack.pop(), stack.pop()
-            _expect(stack[-1], dict)[key] = value
+            _filled(_expect(stack[-1], dict), [key, value])
         elif name == "SETITEMS":
             items = self.since_mark()
-            _expect(stack[-1], dict).update(_pairs(items))
+            _filled(_expect(stack[-1], dict), items)
         elif name == "TUPLE":
             stack.append(tuple(self.since_mark()))
         elif name in _TUPLES:
@@ -103,10 +112,10 @@ class _Machine:
             stack.append(_Name(module, attribute))
         elif name == "REDUCE":
             args, callee = stack.pop(), stack.pop()
-            stack.append(_construct(callee, args))
+            stack.append(_construct(callee, _expect(args, tuple), self.charge))
         elif name == "BUILD":
             state = stack.pop()
-            _set_state(stack[-1], state)
+            _set_state(stack[-1], _expect(state, tuple), self.charge)
         elif name not in ("PROTO", "FRAME", "STOP"):
             raise ValueError(f"the instruction {name}")
 
@@ -117,31 +126,45 @@ def _expect(value: Any, kind: type) -> Any:
     return value
 
 
-def _pairs(items: list[Any]) -> dict[Any, Any]:
-    return dict(zip(items[::2], items[1::2], strict=True))
+def _filled(target: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if not isinstance(key, (str, bytes, int)):
+            raise ValueError(f"a key that is a {type(key).__name__}")
+        target[key] = value
+        if len(target) > _LARGEST_DICT:
+            raise ValueError("a dict of too many keys")
+    return target
 
 
-def _construct(callee: Any, args: Any) -> Any:
+def _construct(callee: Any, args: tuple[Any, ...], charge: Callable[[int], None]) -> Any:
     """What a call would make, for the few callees that plain arrays and bytes need."""
     if isinstance(callee, _Name):
         if callee.module in _NUMPY and callee.name == "_reconstruct":
             return _Array()
         if callee == _Name("numpy", "dtype"):
-            return _DType(str(args[0]))
+            return _DType(_expect(args[0], str))
         if callee == _Name("_codecs", "encode") and args[1:] in (("latin1",), ("latin-1",)):
-            return str(args[0]).encode("latin-1")
-        raise ValueError(f"a call of {callee.module}.{callee.name}")
+            text = _expect(args[0], str)
+            charge(len(text))
+            return text.encode("latin-1")
+        raise ValueError(f"a call of {_short(callee.module)}.{_short(callee.name)}")
     raise ValueError("a call of something that is no function")
 
 
-def _set_state(target: Any, state: Any) -> None:
+def _short(name: Any) -> str:
+    return str(_expect(name, str))[:100]
+
+
+def _set_state(target: Any, state: tuple[Any, ...], charge: Callable[[int], None]) -> None:
     if isinstance(target, _DType):
-        target.order = str(state[1])
+        target.order = _expect(state[1], str)
     elif isinstance(target, _Array):
         _, shape, dtype, fortran, raw = state
+        charge(len(raw))
         data = raw.encode("latin-1") if isinstance(raw, str) else _expect(raw, bytes)
         array = np.frombuffer(data, _expect(dtype, _DType).resolve())
-        target.value = array.reshape(_expect(shape, tuple), order="F" if fortran else "C")
+        order: Literal["F", "C"] = "F" if fortran else "C"
+        target.value = array.reshape(_expect(shape, tuple), order=order)
     else:
         raise ValueError(f"a state for a {type(target).__name__}")
 
@@ -169,13 +192,13 @@ def loads(data: bytes) -> Any:
     >>> loads(pickle.dumps({"labels": [3, 1], "data": np.arange(3, dtype=np.uint8)}, protocol=2))
     {'labels': [3, 1], 'data': array([0, 1, 2], dtype=uint8)}
     """
-    machine = _Machine()
+    machine = _Machine(4 * len(data))
     try:
         for opcode, arg, _ in pickletools.genops(data):
             machine.step(opcode.name, arg)
         (value,) = machine.stack
     except ValueError as error:
         raise ValueError(f"not a pickle of plain data: {error}") from None
-    except (IndexError, KeyError, TypeError, AttributeError, UnicodeError) as error:
+    except (IndexError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise ValueError(f"not a pickle of plain data: {type(error).__name__} {error}") from None
     return _finished(value)

@@ -31,13 +31,16 @@ def read_csv(paths: Sequence[Path]) -> tuple[npt.NDArray[np.float64], npt.NDArra
     """Eight numbers and the outcome 0 or 1 a line; a first line of names is skipped."""
     (path,) = paths
     rows: list[list[float]] = []
-    with path.open(newline="", encoding="utf-8") as f:
-        for number, line in enumerate(csv.reader(f), 1):
-            if not line or (number == 1 and not _is_number(line[0])):
-                continue
-            if len(line) != len(FEATURES) + 1 or not all(map(_is_number, line)):
-                raise ValueError(f"{path}, line {number}: expected nine numbers, got {line}")
-            rows.append([float(cell) for cell in line])
+    try:
+        with path.open(newline="", encoding="utf-8") as f:
+            for number, line in enumerate(csv.reader(f), 1):
+                if not line or (number == 1 and not _is_number(line[0])):
+                    continue
+                if len(line) != len(FEATURES) + 1 or not all(map(_is_number, line)):
+                    raise ValueError(f"line {number}: expected nine numbers, got {str(line)[:200]}")
+                rows.append([float(cell) for cell in line])
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: {error}") from None
     if not rows:
         raise ValueError(f"{path}: no rows")
     table = np.array(rows)

@@ -27,6 +27,7 @@ from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.naming import unique_name
 from fastconv.layers.state import WeightHolder
 from fastconv.layers.structure import flatten, map_structure
+from fastconv.utils import limits
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,7 @@ class Layer(Configured, WeightHolder):
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(d is None or d < 0 for d in shape):
             raise ValueError(f"layer {self.name!r}: a weight cannot have shape {shape}")
+        limits.spend(shape)
         dtype = dtype or "float32"
         if initializer is None:
             initializer = "glorot_uniform" if dtype == "float32" else "zeros"

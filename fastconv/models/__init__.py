@@ -35,7 +35,7 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
     try:
         config = json.loads(json_string)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"not the JSON of a model: {error}") from error
     model = deserialize_keras_object(config, custom_objects)
     if not isinstance(model, Model):

@@ -67,12 +67,15 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
 def blamed_on(path: Path, what: str) -> Iterator[None]:
     """Whatever a damaged or foreign file causes inside becomes a ValueError that names it."""
     import zipfile
+    import zlib
 
     try:
         yield
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged or not {what}: {error}") from error
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or not {what}: {_text(error)}") from error
+    except (OverflowError, MemoryError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{path} is damaged or not {what}: {_text(error)}") from error
     except ValueError as error:
         raise ValueError(f"cannot read {path}: {error}") from error

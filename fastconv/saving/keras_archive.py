@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastconv.saving.files import atomic, blamed_on, require_model
+from fastconv.saving.opening import opened
 from fastconv.saving.registry import (
     custom_object_scope,
     deserialize_keras_object,
     serialize_keras_object,
 )
 from fastconv.saving.weights import read_weights, write_weights
+from fastconv.utils.limits import most_bytes, weights_of
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
@@ -74,9 +76,10 @@ def read_archive(path: Path, custom_objects: Any = None, compile: bool = True) -
 
 def _model(source: Path | io.BytesIO, compile: bool) -> Any:
     with zipfile.ZipFile(source) as archive:
-        config = json.loads(archive.read("config.json"))
-        weights = io.BytesIO(archive.read("model.weights.h5"))
-    model = deserialize_keras_object(config)
+        config = json.loads(_member(archive, "config.json"))
+        weights = io.BytesIO(_member(archive, "model.weights.h5"))
+    with weights_of(weights.getbuffer().nbytes):
+        model = deserialize_keras_object(config)
     require_model(model)
     settings = config.get("compile_config")
     if compile and settings:
@@ -89,12 +92,18 @@ def read_archive_weights(model: Model, path: Path, skip_mismatch: bool = False) 
     """Set the weights of ``model`` from a ``.keras`` file."""
     with blamed_on(path, WHAT):
         with zipfile.ZipFile(path) as archive:
-            weights = io.BytesIO(archive.read("model.weights.h5"))
+            weights = io.BytesIO(_member(archive, "model.weights.h5"))
         _read(model, weights, skip_mismatch)
 
 
 def _read(model: Model, weights: io.BytesIO, skip_mismatch: bool = False) -> None:
-    import h5py
-
-    with h5py.File(weights, "r") as file:
+    with opened(weights) as file:
         read_weights(model, file, skip_mismatch)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """What a member of the archive holds, unless it is a bomb."""
+    info = archive.getinfo(name)
+    if info.file_size > most_bytes(info.compress_size):
+        raise ValueError(f"{name} claims {info.file_size:,} bytes in {info.compress_size:,}")
+    return archive.read(info)

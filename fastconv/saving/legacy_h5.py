@@ -13,12 +13,14 @@ from fastconv.graph.tensor import Array, Variable
 from fastconv.layers.layer import Layer
 from fastconv.saving.files import atomic, blamed_on, require_model
 from fastconv.saving.keras_archive import KERAS_VERSION
+from fastconv.saving.opening import opened
 from fastconv.saving.registry import (
     custom_object_scope,
     deserialize_keras_object,
     serialize_keras_object,
 )
 from fastconv.saving.weights import optimizer_pairs, read_array
+from fastconv.utils.limits import weights_of
 
 if TYPE_CHECKING:
     from fastconv.models.model import Model
@@ -99,12 +101,11 @@ def read_model(path: Path, custom_objects: Any = None, compile: bool = True) -> 
     Raises:
         ValueError: if the file is damaged, holds weights only, or names an unknown class.
     """
-    import h5py
-
     with (
         blamed_on(path, WHAT),
         custom_object_scope(custom_objects or {}),
-        h5py.File(path, "r") as file,
+        weights_of(path.stat().st_size),
+        opened(path) as file,
     ):
         if "model_config" not in file.attrs:
             raise ValueError(
@@ -123,9 +124,7 @@ def read_model_weights(
     model: Model, path: Path, by_name: bool = False, skip_mismatch: bool = False
 ) -> None:
     """Set the weights of ``model`` from an ``.h5`` file, by the order of its layers or by name."""
-    import h5py
-
-    with blamed_on(path, "an HDF5 file of weights"), h5py.File(path, "r") as file:
+    with blamed_on(path, "an HDF5 file of weights"), opened(path) as file:
         group = file.get("model_weights", file)
         if by_name:
             pairs = _pairs_by_name(model, group, skip_mismatch)

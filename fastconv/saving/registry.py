@@ -28,6 +28,8 @@ _NAMESPACES = (
     "losses",
     "metrics",
 )
+_OF_FUNCTIONS = frozenset({"activations", "losses", "metrics"})
+_NOT_NAMED = frozenset({"get", "serialize", "deserialize"})  # they look up names themselves
 _UNSAFE = ("__lambda__", "__typespec__")
 
 _registered: dict[str, Any] = {}  # "package>name" -> class or function
@@ -211,9 +213,19 @@ def find_object(
         rooms = ["optimizers.schedules"]
     for room in rooms:
         found = getattr(importlib.import_module(f"fastconv.{room}"), name, None)
-        if found is not None and not name.startswith("_"):
+        if found is not None and _may_be_named(found, room, name):
             return found
     return None
+
+
+def _may_be_named(item: Any, room: str, name: str) -> bool:
+    """Whether ``item`` is a class that files hold or a function of tensors, of fastconv's own."""
+    if not str(getattr(item, "__module__", "")).startswith("fastconv.") or name.startswith("_"):
+        return False
+    if isinstance(item, type):
+        return hasattr(item, "get_config")
+    home = item.__module__.split(".")[1]
+    return callable(item) and {home, room} <= _OF_FUNCTIONS and name not in _NOT_NAMED
 
 
 def deserialize_keras_object(
@@ -250,7 +262,10 @@ def deserialize_keras_object(
             "named function, decorated with register_keras_serializable"
         )
     if name in ("__numpy__", "__tensor__"):
-        return np.array(inner["value"], dtype=inner["dtype"])
+        dtype = np.dtype(inner["dtype"])
+        if dtype.kind not in "biuf":
+            raise ValueError(f"an array of {dtype}, expected numbers")
+        return np.array(inner["value"], dtype=dtype)
     if name == "__bytes__":
         return inner["value"].encode()
     if name == "__ellipsis__":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv.saving import keras_archive, legacy_h5
 from fastconv.saving.files import atomic, blamed_on, checked_target, existing
+from fastconv.saving.opening import is_hdf5, opened
 from fastconv.saving.weights import read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def load_model(
     path = existing(filepath, "a model")
     if zipfile.is_zipfile(path):
         return keras_archive.read_archive(path, custom_objects, compile)
-    if _is_hdf5(path):
+    if is_hdf5(path):
         return legacy_h5.read_model(path, custom_objects, compile)
     raise ValueError(f"{path} is damaged or not a model: it is neither a .keras nor an HDF5 file")
 
@@ -103,8 +104,6 @@ def load_weights(
         FileNotFoundError: if there is no such file.
         ValueError: if it is damaged or does not fit; the model is then unchanged.
     """
-    import h5py
-
     path = existing(filepath, "weights")
     if not model.built:
         raise ValueError(
@@ -113,9 +112,9 @@ def load_weights(
     if zipfile.is_zipfile(path):
         keras_archive.read_archive_weights(model, path, skip_mismatch)
         return
-    if not _is_hdf5(path):
+    if not is_hdf5(path):
         raise ValueError(f"{path} is damaged or not a file of weights")
-    with blamed_on(path, "an HDF5 file of weights"), h5py.File(path, "r") as file:
+    with blamed_on(path, "an HDF5 file of weights"), opened(path) as file:
         legacy = "layer_names" in file.attrs or "layer_names0" in file.attrs
         if not legacy and "model_weights" not in file:
             if by_name:
@@ -123,9 +122,3 @@ def load_weights(
             read_weights(model, file, skip_mismatch)
             return
     legacy_h5.read_model_weights(model, path, by_name, skip_mismatch)
-
-
-def _is_hdf5(path: Any) -> bool:
-    import h5py
-
-    return bool(h5py.is_hdf5(path))

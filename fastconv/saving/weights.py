@@ -16,6 +16,7 @@ import numpy as np
 
 from fastconv.graph.tensor import Array, Variable
 from fastconv.layers.layer import Layer
+from fastconv.saving.hdf5 import Dataset
 from fastconv.saving.registry import to_snake_case
 
 if TYPE_CHECKING:
@@ -131,12 +132,8 @@ def read_array(
     group: Any, key: str, variable: Variable | None = None, layer: str | None = None
 ) -> Array:
     """A data set of the file itself, of the shape of ``variable``."""
-    import h5py
-
-    if isinstance(group.get(key, getlink=True), h5py.ExternalLink):
-        raise ValueError(f"{group.name}/{key} is a link to another file")
     data = group[key]
-    if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+    if not isinstance(data, Dataset):
         raise ValueError(f"{group.name}/{key} is not an array stored in the file")
     if variable is not None and data.shape != variable.shape:
         raise ValueError(

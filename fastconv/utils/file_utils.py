@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import lzma
 import os
+import stat
+import struct
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
+
+from fastconv.utils.limits import Unpacked, most_bytes
 
 CHUNK = 1 << 20
 
@@ -187,24 +195,39 @@ def _matches(path: Path, expected: str) -> bool:
 def extract_archive(path: Path, folder: Path) -> None:
     """Unpack a tar or zip archive: plain files and folders only, nothing outside ``folder``.
 
-    Raises ValueError on any other member (links, devices, absolute or climbing names), before
-    anything is written.
+    Raises ValueError on any other member (links, devices, absolute or climbing names), and on a
+    content that is far larger than the archive, before anything is written.
     """
-    if tarfile.is_tarfile(path):
-        with tarfile.open(path) as tar:
+    try:
+        _extract(path, folder)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(f"{path}: damaged ({error})") from error
+    except (EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise ValueError(f"{path}: damaged or not readable ({error})") from error
+
+
+def _extract(path: Path, folder: Path) -> None:
+    if _is_tar(path):
+        with _unpacked(path) as tar:
             members = tar.getmembers()
             for member in members:
                 if not (member.isfile() or member.isdir()):
                     raise ValueError(f"{path}: {member.name!r} is neither a file nor a folder")
                 _inside(folder, member.name, path)
-            for member in members:
+        with _unpacked(path) as tar:
+            for member in tar:
                 source = tar.extractfile(member)
                 if source is not None:
                     _write(source, _inside(folder, member.name, path))
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
+            claimed = sum(info.file_size for info in infos)
+            if claimed > most_bytes(path.stat().st_size):
+                raise ValueError(f"{path}: it claims to hold {claimed:,} bytes")
             for info in infos:
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    raise ValueError(f"{path}: {info.filename!r} is a link")
                 _inside(folder, info.filename, path)
             for info in infos:
                 if not info.is_dir():
@@ -212,6 +235,32 @@ def extract_archive(path: Path, folder: Path) -> None:
                         _write(content, _inside(folder, info.filename, path))
     else:
         raise ValueError(f"{path} is neither a tar nor a zip archive")
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        with _unpacked(path):
+            return True
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError):
+        return False
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[tarfile.TarFile]:
+    """The tar archive in a file, which may be packed by gzip, bzip2 or xz."""
+    with path.open("rb") as file:
+        head = file.read(6)
+        file.seek(0)
+        content: Any = file
+        if head[:2] == b"\x1f\x8b":
+            content = gzip.GzipFile(fileobj=file)
+        elif head[:3] == b"BZh":
+            content = bz2.BZ2File(file)
+        elif head == b"\xfd7zXZ\0":
+            content = lzma.LZMAFile(file)  # noqa: SIM115 (it is closed with the file)
+        limited: Any = Unpacked(content, path.stat().st_size)
+        with tarfile.open(fileobj=limited, mode="r|") as tar:
+            yield tar
 
 
 def _inside(folder: Path, name: str, archive: Path) -> Path:

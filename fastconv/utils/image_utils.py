@@ -14,6 +14,8 @@ import numpy as np
 from fastconv.config import standardize_data_format
 
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
+# Not all that pillow knows: to read EPS it would run another program.
+FORMATS = ("BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 
 
@@ -54,12 +56,12 @@ def load_img(
     if not isinstance(path, (str, bytes, PathLike, io.BytesIO)):
         raise TypeError(f"load_img: path must be a path or io.BytesIO, got {type(path).__name__}")
     try:
-        with image.open(path) as opened:
+        with image.open(path, formats=FORMATS) as opened:
             picture = _in_mode(opened, color_mode)
             picture.load()
-    except OSError as error:
-        if isinstance(error, FileNotFoundError):
-            raise
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # pillow meets damage with errors of many kinds
         raise ValueError(f"load_img: {path!r} is not a readable picture: {error}") from error
     if target_size is None:
         return picture
