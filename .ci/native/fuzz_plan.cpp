@@ -19,7 +19,8 @@ Block filled(const TensorDesc& desc, std::size_t bytes, std::span<const std::uin
   std::size_t i = bytes;
   if (desc.dtype == DType::f32)
     for (i = 0; i < bytes / 4; ++i) {
-      const float value = seed.empty() ? 1.0f : (static_cast<float>(seed[i % seed.size()]) - 128) / 32;
+      const float value =
+          seed.empty() ? 1.0f : (static_cast<float>(seed[i % seed.size()]) - 128) / 32;
       std::memcpy(block.get() + 4 * i, &value, 4);
     }
   else
@@ -37,7 +38,8 @@ void run(EncodedPlan& encoded, std::span<const std::uint8_t> seed) {
     if (tensor.kind != Kind::variable && tensor.kind != Kind::constant) continue;
     std::size_t size = size_of(tensor.desc.dtype);
     for (const std::int64_t d : tensor.desc.shape) {
-      if (d < 0 || __builtin_mul_overflow(size, static_cast<std::size_t>(d), &size)) size = kMostBytes;
+      if (d < 0 || __builtin_mul_overflow(size, static_cast<std::size_t>(d), &size))
+        size = kMostBytes;
       if (size >= kMostBytes) throw std::length_error("large");
     }
     if ((total += size) > kMostBytes) throw std::length_error("large");

@@ -54,12 +54,14 @@ struct Recorded {
     const auto take = [&](const std::vector<int>& ids) {
       Data data;
       for (const int id : ids)
-        data.push_back(in.take(encoded.bytes(encoded.tensors[static_cast<std::size_t>(id)], encoded.batch)));
+        data.push_back(
+            in.take(encoded.bytes(encoded.tensors[static_cast<std::size_t>(id)], encoded.batch)));
       return data;
     };
     std::vector<int> held;
     for (std::size_t i = 0; i < encoded.tensors.size(); ++i)
-      if (const Kind kind = encoded.tensors[i].kind; kind == Kind::variable || kind == Kind::constant)
+      if (const Kind kind = encoded.tensors[i].kind;
+          kind == Kind::variable || kind == Kind::constant)
         held.push_back(static_cast<int>(i));
     inputs = take(encoded.inputs);
     before = take(held);

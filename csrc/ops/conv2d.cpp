@@ -27,7 +27,7 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   const Convolution c = Convolution::forward(spec);
   if (spec.attrs.integer("bias", 0) != 0)
     require(
-        spec.inputs[2].shape == std::vector<std::int64_t>{c.out_channels}, spec,
+        has_shape(spec.inputs[2], {c.out_channels}), spec,
         "bias must be (" + std::to_string(c.out_channels) + ",), got " + text_of(spec.inputs[2]));
   const std::string wanted = wanted_algorithm(spec);
   if (wanted == "im2col" && !spec.attrs.has("pool")) return im2col_conv2d(spec);
@@ -56,7 +56,7 @@ std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
   require_floats(spec, 2, bias ? 2 : 1);
   const Convolution c = Convolution::weight_grad(spec);
   if (bias)
-    require(spec.outputs[1].shape == std::vector<std::int64_t>{c.out_channels}, spec,
+    require(has_shape(spec.outputs[1], {c.out_channels}), spec,
             "the bias gradient must be (" + std::to_string(c.out_channels) + ",), got " +
                 text_of(spec.outputs[1]));
   const std::string wanted = wanted_algorithm(spec);

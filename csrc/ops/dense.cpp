@@ -40,7 +40,7 @@ class Dense final : public Op {
     require(y.shape == with_last(x_.shape, n_) && y.batched == x_.batched, spec,
             "the result of " + text_of(x_) + " and " + text_of(w) + " is not " + text_of(y));
     if (bias)
-      require(spec.inputs[2].shape == std::vector<std::int64_t>{n_}, spec,
+      require(has_shape(spec.inputs[2], {n_}), spec,
               "bias must be (" + std::to_string(n_) + ",), got " + text_of(spec.inputs[2]));
     bias_ = bias;
     w_stride_ = w.shape[1];
@@ -99,10 +99,10 @@ class DenseWeightGrad final : public Op {
                 text_of(dy));
     k_ = x_.shape.back();
     n_ = dy.shape.back();
-    require(dw.shape == std::vector<std::int64_t>{k_, n_}, spec,
+    require(has_shape(dw, {k_, n_}), spec,
             "the result of " + text_of(x_) + " and " + text_of(dy) + " is not " + text_of(dw));
     if (bias_)
-      require(spec.outputs[1].shape == std::vector<std::int64_t>{n_}, spec,
+      require(has_shape(spec.outputs[1], {n_}), spec,
               "the bias gradient must be (" + std::to_string(n_) + ",), got " +
                   text_of(spec.outputs[1]));
     gemm_ = Gemm(n_, true, false, in_bf16(spec));

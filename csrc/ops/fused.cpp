@@ -44,7 +44,12 @@ void require_floats(const OpSpec& spec, std::size_t inputs, std::size_t outputs)
             "expected float32 tensors, got " + std::string(name_of(t.dtype)));
   };
   for (std::size_t i = 0; i < inputs; ++i) check(spec.inputs[i]);
-  check(spec.outputs[0]);
+  for (std::size_t i = 0; i < outputs; ++i)
+    if (i == 0 || !spec.attrs.has("pool")) check(spec.outputs[i]);
+}
+
+bool has_shape(const TensorDesc& tensor, const std::vector<std::int64_t>& shape) {
+  return !tensor.batched && tensor.shape == shape;
 }
 
 bool in_bf16(const OpSpec& spec) {

@@ -47,7 +47,7 @@ class Normalization : public Op {
   }
 
   void require_rows(const OpSpec& spec, const TensorDesc& row, const char* what) const {
-    require(row.shape == std::vector<std::int64_t>{channels_} && !row.batched, spec,
+    require(has_shape(row, {channels_}), spec,
             std::string(what) + " must have shape (" + std::to_string(channels_) + ",), got " +
                 text_of(row));
   }
@@ -126,7 +126,7 @@ class BatchNorm final : public Normalization {
       relu_ = true;
       tape_ = tape_.rest();
     } else if (spec.inputs.size() == 4 && spec.inputs[3].shape == spec.inputs[0].shape &&
-               spec.inputs[3].dtype == DType::f32 &&
+               spec.inputs[3].batched == batched_ && spec.inputs[3].dtype == DType::f32 &&
                (code == "add %0 %1" || code == "add %0 %1; relu %2")) {
       residual_ = true;
       relu_ = code != "add %0 %1";

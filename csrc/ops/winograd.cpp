@@ -126,7 +126,7 @@ class WinogradConvolution final : public Op {
     const auto like_result = [&](int i) {
       const TensorDesc& extra = spec.inputs[static_cast<std::size_t>(i)];
       return extra.dtype == DType::f32 && extra.shape == result.shape &&
-             extra.batched == result.batched;
+             extra.batched == result.batched && extra.batched == result.batched;
     };
     if (spec.attrs.text("epilogue", "") == "add %0 %1; relu_grad %3 %2" && like_result(own) &&
         like_result(own + 1)) {

@@ -79,23 +79,44 @@ void Plan::check() const {
     if (tensor.kind == Kind::alias) {
       check_id(tensor.storage, what);
       if (tensor.storage >= i) throw std::invalid_argument(what + " must follow what it aliases");
-      if (bytes_of(i) != bytes_of(tensor.storage))
+      if (bytes_of(i) != bytes_of(tensor.storage) ||
+          tensor.desc.batched != tensors_[static_cast<std::size_t>(tensor.storage)].desc.batched)
         throw std::invalid_argument(what + " and what it aliases differ in size");
     }
     if ((tensor.kind == Kind::variable || tensor.kind == Kind::constant) &&
         tensor.data == nullptr && size > 0)
       throw std::invalid_argument(what + " has no data");
   }
-  for (const PlanStep& step : steps_) {
-    for (const int id : step.inputs) check_id(id, describe(step));
-    for (const int id : step.outputs) check_id(id, describe(step));
-  }
   for (const int id : inputs_) {
     check_id(id, "inputs");
     if (tensors_[static_cast<std::size_t>(id)].kind != Kind::input)
       throw std::invalid_argument("tensor " + std::to_string(id) + " is not of kind input");
   }
-  for (const int id : outputs_) check_id(id, "outputs");
+  const auto check_read = [&](int id, const std::string& what) {
+    check_id(id, what);
+    id = storage_of(id);
+    if (tensors_[static_cast<std::size_t>(id)].kind == Kind::input &&
+        std::find(inputs_.begin(), inputs_.end(), id) == inputs_.end())
+      throw std::invalid_argument(what + ": input tensor " + std::to_string(id) +
+                                  " is not among the plan's inputs");
+  };
+  for (const PlanStep& step : steps_) {
+    for (const int id : step.inputs) check_read(id, describe(step));
+    for (const int id : step.outputs) {
+      check_id(id, describe(step));
+      const Kind kind = tensors_[static_cast<std::size_t>(storage_of(id))].kind;
+      if (kind == Kind::input || kind == Kind::constant)
+        throw std::invalid_argument(describe(step) + ": tensor " + std::to_string(id) +
+                                    " may not be written");
+    }
+  }
+  for (const int id : outputs_) check_read(id, "outputs");
+}
+
+int Plan::storage_of(int tensor) const {
+  while (tensors_[static_cast<std::size_t>(tensor)].kind == Kind::alias)
+    tensor = tensors_[static_cast<std::size_t>(tensor)].storage;
+  return tensor;
 }
 
 void Plan::build_ops() {
@@ -125,9 +146,7 @@ void Plan::find_fixed() {
   for (const PlanStep& step : steps_)
     for (const int id : step.outputs) fixed_[static_cast<std::size_t>(id)] = false;
   const auto is_fixed = [&](int id) {
-    while (tensors_[static_cast<std::size_t>(id)].kind == Kind::alias)
-      id = tensors_[static_cast<std::size_t>(id)].storage;
-    return static_cast<bool>(fixed_[static_cast<std::size_t>(id)]);
+    return static_cast<bool>(fixed_[static_cast<std::size_t>(storage_of(id))]);
   };
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     const PlanStep& step = steps_[s];
@@ -308,6 +327,25 @@ void Plan::together(Instance& instance, Threads& threads, const std::function<vo
   instance.wants_team = threads.wanted();
 }
 
+#ifdef FASTCONV_GUARDED
+// What step s may touch, in a run of `batch` rows.
+void Plan::open_operands(const GuardedArena& guarded, const Instance& instance, std::size_t s,
+                         std::int64_t batch) const {
+  std::size_t place = instance.first_arg[s];
+  for (const auto* ids : {&steps_[s].inputs, &steps_[s].outputs})
+    for (const int id : *ids) {
+      const TensorDesc& desc = tensors_[static_cast<std::size_t>(id)].desc;
+      guarded.open(instance.args[place++],
+                   static_cast<std::size_t>(desc.size(batch)) * size_of(desc.dtype));
+    }
+  const std::size_t count = tensors_.size();
+  guarded.open(instance.arena.data() + offsets_[count + s], ops_[s]->scratch_bytes());
+  if (packs_[s])
+    guarded.open(instance.arena.data() + offsets_[count + steps_.size() + s],
+                 ops_[s]->packed_bytes());
+}
+#endif
+
 void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
                double* nanoseconds) const {
   using Clock = std::chrono::steady_clock;
@@ -337,6 +375,10 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
                        threads,
                        feed.seed,
                        feed.step};
+#ifdef FASTCONV_GUARDED
+    const GuardedArena guarded(instance.arena);
+    open_operands(guarded, instance, s, feed.batch);
+#endif
     if (packs_[s]) {
       std::byte* packed = instance.arena.data() + offsets_[tensor_count + steps_.size() + s];
       if (!fresh) ops_[s]->pack(context, packed);

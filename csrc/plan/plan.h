@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ops/op.h"
+#include "plan/guarded.h"
 #include "runtime/arena.h"
 
 namespace fastconv {
@@ -100,8 +101,13 @@ class Plan {
   void find_fixed();
   void share_storage();
   void place();
+  int storage_of(int tensor) const;
   int root(int tensor) const;
   std::size_t bytes_of(int tensor) const;
+#ifdef FASTCONV_GUARDED
+  void open_operands(const GuardedArena& guarded, const Instance& instance, std::size_t s,
+                     std::int64_t batch) const;
+#endif
 
   std::vector<PlanTensor> tensors_;
   std::vector<PlanStep> steps_;
