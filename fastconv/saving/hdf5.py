@@ -206,7 +206,10 @@ class _Reader:
                 end = names.find(b"\0", at)
                 if at >= size or end < 0:
                     raise ValueError("a name lies outside of its heap")
-                yield names[at:end].decode(), address
+                name = names[at:end].decode()
+                if not name or "/" in name:
+                    raise ValueError(f"a member is named {name[:80]!r}")
+                yield name, address
 
     def _leaves(self, address: int, kind: int, key_words: int) -> Iterator[tuple[bytes, int]]:
         """Keys and addresses in the leaves of a tree."""
