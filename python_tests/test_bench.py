@@ -34,7 +34,7 @@ def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
     monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
     yield
-    for name in ("inference", "layers"):
+    for name in ("growth", "inference", "layers"):
         sys.modules.pop(name, None)
 
 
@@ -183,3 +183,25 @@ def test_arguments_are_checked(
         main(["bench", "--rounds", "0"])
     with pytest.raises(SystemExit):
         import_module("layers").main(["--batch", "0"])
+
+
+def test_growth_of_a_step_is_measured_and_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    growth = import_module("growth")
+    monkeypatch.setattr(growth, "TURN", 0.0)
+    few = {"batch": (1, 3), "width": (8,), "depth": (1, 2), "threads": (1,)}
+    monkeypatch.setattr(growth, "VARIED", few)
+    assert growth.main(["--rounds", "1", "--out", str(tmp_path)]) == 0
+    points = json.loads((tmp_path / "growth.json").read_text())["points"]
+    assert [(p["batch"], p["depth"]) for p in points] == [
+        (1, 4),
+        (3, 4),
+        (128, 4),
+        (128, 1),
+        (128, 2),
+        (128, 4),
+    ]
+    assert all(p["seconds"] > 0 for p in points)
+    assert (tmp_path / "growth.md").read_text().count("\n| ") == 1 + 6
+    assert (tmp_path / "growth.png").stat().st_size > 0

@@ -452,7 +452,8 @@ bool winograd_can(const Convolution& c, const OpSpec& spec) {
 }
 
 bool winograd_wins(const Convolution& c) {
-  return c.channels >= 16 && c.out_channels >= 16 && c.out_height > 2 && c.out_width > 2;
+  constexpr std::int64_t kFewest = 8;
+  return std::min(c.channels, c.out_channels) >= kFewest && std::min(c.out_height, c.out_width) > 2;
 }
 
 std::unique_ptr<Op> winograd_conv2d(const OpSpec& spec) {
