@@ -39,6 +39,17 @@ def get_seed() -> int:
     return _state.seed
 
 
+def get_state() -> dict[str, int]:
+    """Where the sequence of seeds stands, for :func:`set_state`."""
+    return {"seed": _state.seed, "draws": _state.draws}
+
+
+def set_state(state: dict[str, int]) -> None:
+    """Go on with the sequence of seeds from where :func:`get_state` was called."""
+    _state.seed = int(state["seed"])
+    _state.draws = int(state["draws"])
+
+
 def next_seed() -> int:
     """The next seed of the process, an integer in [0, 2**32).
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_plain_train_learns_digits() -> None:
     assert record["history"]["val_accuracy"][-1] > 0.97
     names = {p.name for p in folder.iterdir()}
     pictures = {"curves.png", "confusion.png"} if plots.available() else set()
-    assert names == {"model.keras", "history.json"} | pictures
+    assert names == {"model.keras", "history.json", "checkpoint"} | pictures
 
 
 def test_train_writes_its_model_and_history(trained: Path) -> None:
@@ -89,6 +90,39 @@ def test_the_seed_decides_everything(trained: Path, tmp_path: Path) -> None:
         for folder in (trained, tmp_path / "a", tmp_path / "b")
     ]
     assert histories[0] == histories[1] == histories[2]
+
+
+def test_resume_gives_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(folder: str, *more: str) -> int:
+        arguments = ["--model", "mlp", "--epochs", "3", "--verbose", "0"]
+        return main(["train", *arguments, "--out", str(tmp_path / folder), *more])
+
+    assert train("whole") == 0
+    evaluate = fastconv.models.Sequential._evaluate
+    calls = []
+
+    def interrupted(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastconv.models.Sequential, "_evaluate", interrupted)
+        assert train("half") == 130
+    capsys.readouterr()
+    assert train("half", "--resume", "--lr", "0.5") == 2
+    assert "has --lr 0.001, not 0.5" in capsys.readouterr().err
+    for _ in range(2):  # the second time it has ended already
+        assert train("half", "--resume") == 0
+        half, whole = (
+            fastconv.models.load_model(tmp_path / folder / "model.keras").get_weights()
+            for folder in ("half", "whole")
+        )
+        for a, b in zip(half, whole, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_evaluate_tells_the_accuracy(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +221,8 @@ def test_without_matplotlib_a_line_says_so(
     monkeypatch.setattr(plots, "available", lambda: False)
     assert main(["train", "--epochs", "1", "--verbose", "0", "--out", str(tmp_path / "out")]) == 0
     assert "No pictures: they need matplotlib" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"model.keras", "history.json"}
+    names = {p.name for p in (tmp_path / "out").iterdir()}
+    assert names == {"model.keras", "history.json", "checkpoint"}
 
 
 def test_help_reads_well(capsys: pytest.CaptureFixture[str]) -> None:

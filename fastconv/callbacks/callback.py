@@ -32,6 +32,15 @@ class Callback:
     def set_model(self, model: Any) -> None:
         self.model = model
 
+    def get_state(self) -> dict[str, Any]:
+        """What the callback has to know to go on after an interruption: numbers, texts and arrays,
+        in dictionaries and lists."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`get_state` gave; called after ``on_train_begin``, and within an
+        epoch after ``on_epoch_begin``, by a training that resumes."""
+
     def watches_batches(self, mode: str) -> bool:
         """Whether ``mode`` (train, test or predict) must stop at every batch for this callback."""
         names = [f"on_{mode}_batch_begin", f"on_{mode}_batch_end"]
@@ -214,6 +223,13 @@ class History(Callback):
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []
         self.history = {}
+
+    def get_state(self) -> dict[str, Any]:
+        return {"epoch": self.epoch, "history": self.history}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.epoch = list(state["epoch"])
+        self.history = {key: list(values) for key, values in state["history"].items()}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)

@@ -45,6 +45,17 @@ class Monitor(Callback):
         self.min_delta = abs(min_delta)
         self.best: float | None = None
 
+    def _noted(self) -> list[str]:
+        """Names of the attributes that training changes."""
+        return ["best"]
+
+    def get_state(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._noted()}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        for name in self._noted():
+            setattr(self, name, state[name])
+
     @property
     def maximizes(self) -> bool:
         if self.mode != "auto":
@@ -107,6 +118,9 @@ class EarlyStopping(Monitor):
         self.stopped_epoch = 0
         self.best_epoch = 0
         self.best_weights: Any = None
+
+    def _noted(self) -> list[str]:
+        return ["best", "wait", "stopped_epoch", "best_epoch", "best_weights"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.wait = 0
@@ -186,6 +200,9 @@ class ReduceLROnPlateau(Monitor):
         self.cooldown_counter = 0
         self.wait = 0
 
+    def _noted(self) -> list[str]:
+        return ["best", "wait", "cooldown_counter"]
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self.cooldown_counter = 0
         self.wait = 0
@@ -260,6 +277,9 @@ class ModelCheckpoint(Monitor):
         self.best = initial_value_threshold
         self._epoch = 0
         self._batches = 0
+
+    def _noted(self) -> list[str]:
+        return ["best", "_epoch", "_batches"]
 
     def watches_batches(self, mode: str) -> bool:
         return mode == "train" and self.save_freq != "epoch"

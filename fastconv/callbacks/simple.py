@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import inspect
 import math
+import os
 from collections.abc import Callable as Function
 from pathlib import Path
 from typing import IO, Any
@@ -67,31 +68,43 @@ class CSVLogger(Callback):
         self.filename = Path(filename)
         self.separator = separator
         self.append = append
-        self._file: IO[str] | None = None
-        self._writer: Any = None
         self._keys: list[str] = []
+        self._kept: int | None = None  # bytes of the file that stay, until a line is written
+
+    def get_state(self) -> dict[str, Any]:
+        size = self.filename.stat().st_size if self._kept is None else self._kept
+        return {"size": size, "keys": self._keys}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._kept = min(int(state["size"]), self.filename.stat().st_size)
+        self._keys = list(state["keys"])
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        mode = "a" if self.append else "w"
-        self._file = self.filename.open(mode, newline="", encoding="utf-8")
-        self._writer = None
+        with self.filename.open("a", encoding="utf-8"):  # if not, it should fail now
+            self._kept = self.filename.stat().st_size if self.append else 0
+        self._keys = []
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}
-        assert self._file is not None
-        if self._writer is None:
-            self._keys = sorted(logs)
-            self._writer = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
-            if not (self.append and self._file.tell() > 0):
-                self._writer.writerow(["epoch", *self._keys])
-        self._writer.writerow([epoch, *(logs.get(k, "NA") for k in self._keys)])
-        self._file.flush()
+        with self.filename.open("a", newline="", encoding="utf-8") as file:
+            self._drop(file)
+            writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
+            self._keys = self._keys or sorted(logs)
+            if file.tell() == 0:
+                writer.writerow(["epoch", *self._keys])
+            writer.writerow([epoch, *(logs.get(k, "NA") for k in self._keys)])
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        with self.filename.open("a", encoding="utf-8") as file:
+            self._drop(file)
         self.append = True  # a second fit continues the file
+
+    def _drop(self, file: IO[str]) -> None:
+        """Drop what was in the file before and shall not stay."""
+        if self._kept is not None:
+            file.truncate(self._kept)
+            file.seek(0, os.SEEK_END)
+            self._kept = None
 
 
 class TerminateOnNaN(Callback):

@@ -14,7 +14,8 @@ OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "nadam", "adamax", "adagrad", "
 
 _TRAIN = """\
 Train a net on a data set, then write into DIR: model.keras, history.json, and (with matplotlib)
-curves.png and confusion.png. The data set's test part is the validation data.
+curves.png and confusion.png. The data set's test part is the validation data. The state of the
+training is kept in DIR/checkpoint, for --resume.
 
 Without options it trains a small convolutional net on digits, 1,797 handwritten digits that come
 with the package; that takes seconds.
@@ -145,6 +146,11 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _add_threads(train)
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="default: fastconv-DATASET-MODEL, here"
+    )
+    train.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a training in DIR that was interrupted, from its last epoch or 5 minutes",
     )
     train.add_argument(
         "--verbose",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from rich.table import Table
 from fastconv import applications, config
 from fastconv.cli.data import Data, load
 from fastconv.cli.recipes import Recipe, make_optimizer, recipe
+from fastconv.saving.checkpoint import StateDirectory
+from fastconv.saving.files import atomic
 from fastconv.utils import plots
 
 
@@ -35,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     model = getattr(applications, options.model)(data.shape, len(data.classes))
     folder = options.out or Path(f"fastconv-{options.dataset}-{options.model}")
     folder.mkdir(parents=True, exist_ok=True)
+    checkpoint = _checkpoint(folder, chosen, options)
 
     model.compile(
         optimizer=make_optimizer(chosen),
@@ -57,16 +61,47 @@ def run(options: argparse.Namespace) -> int:
         epochs=chosen.epochs,
         validation_data=(data.x_test, data.y_test),
         verbose=options.verbose,
+        checkpoint=checkpoint,
     ).history
     seconds = time.perf_counter() - start
 
     written = _write(folder, model, history, data, chosen, options)
     console = Console()
-    console.print(_table(model, history, data, chosen, seconds))
+    console.print(_table(model, history, data, seconds, options.resume))
     print(f"Wrote {', '.join(written)} to {folder}")
     if not plots.available():
         print("No pictures: they need matplotlib (pip install 'fastconv[plots]').")
     return 0
+
+
+def _checkpoint(folder: Path, chosen: Recipe, options: argparse.Namespace) -> Path:
+    """The directory of checkpoints in ``folder``; empty, or to be resumed from."""
+    path = folder / "checkpoint"
+    note = path / "options.json"
+    wanted = {
+        "--dataset": options.dataset,
+        "--model": options.model,
+        "--optimizer": chosen.optimizer,
+        "--lr": chosen.learning_rate,
+        "--batch-size": chosen.batch_size,
+        "--seed": options.seed,
+    }
+    if options.resume and note.exists():
+        known = json.loads(note.read_text(encoding="utf-8"))
+        for name, value in wanted.items():
+            if known.get(name) != value:
+                raise ValueError(
+                    f"the training in {folder} has {name} {known.get(name)}, not {value}: it can "
+                    "only be resumed with the same"
+                )
+        return path
+    with closing(StateDirectory(path)) as states:
+        note.unlink(missing_ok=True)
+        states.clear()
+    path.mkdir(exist_ok=True)
+    with atomic(note) as temporary:
+        temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+    return path
 
 
 def _write(
@@ -101,11 +136,10 @@ def _write(
 
 
 def _table(
-    model: Any, history: dict[str, list[float]], data: Data, chosen: Recipe, seconds: float
+    model: Any, history: dict[str, list[float]], data: Data, seconds: float, resumed: bool
 ) -> Table:
     accuracy = history["val_accuracy"]
     best = int(np.argmax(accuracy))
-    examples = len(data.x_train) * len(accuracy)
     table = Table(title=f"{model.name} on {data.name}", show_header=False)
     table.add_row("parameters", f"{model.count_params():,}")
     table.add_row("epochs", str(len(accuracy)))
@@ -114,5 +148,7 @@ def _table(
     table.add_row("validation loss", f"{history['val_loss'][-1]:.4f}")
     table.add_row("validation accuracy", f"{accuracy[-1]:.2%}", style="bold")
     table.add_row("best validation accuracy", f"{accuracy[best]:.2%} (epoch {best + 1})")
-    table.add_row("time", f"{seconds:.1f} s, {examples / seconds:,.0f} training images a second")
+    rate = len(data.x_train) * len(accuracy) / seconds
+    speed = ", resumed" if resumed else f", {rate:,.0f} training images a second"
+    table.add_row("time", f"{seconds:.1f} s{speed}")
     return table

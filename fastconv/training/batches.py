@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,11 @@ class Batches:
                 raise ValueError("the data is empty: the generator gave no batch") from None
         return self._rows(self._peeked[0])
 
-    def epoch(self, steps: int | None, order_seed: tuple[int, int]) -> Iterator[Rows]:
-        """Batches of one epoch: ``steps`` of them, or as many as there are."""
+    def epoch(
+        self, steps: int | None, order_seed: tuple[int, int], skip: int = 0
+    ) -> Iterator[Rows]:
+        """Batches of one epoch: ``steps`` of them, or as many as there are; without the first
+        ``skip``, which have been used before."""
         if self.indexed:
             length = self._length() or 0
             order = np.arange(length)
@@ -78,19 +82,44 @@ class Batches:
                 np.random.Generator(np.random.Philox(key=key)).shuffle(order)
             if steps is not None:
                 order = np.resize(order, steps)
-            raw: Iterator[Any] = self._in_order(order, length)
+            raw: Iterator[Any] = self._in_order(order, length, skip)
         else:
-            raw = self._take(steps)
+            raw = islice(self._take(steps), skip, None)
         yield from ahead(self._rows(batch) for batch in raw)
+        self._end_epoch()
+
+    def pass_over(self, epochs: int, steps: int | None) -> None:
+        """Bring the source to where so many epochs leave it.
+
+        Sources with numbered batches are told of the ends of epochs. Of others, all batches are
+        read again; but where each epoch is an iteration of its own, only the first of each.
+        """
+        for _ in range(epochs):
+            if self.indexed:
+                length = self._length() or 0
+                for _ in self._in_order(range(steps or length), length, skip=steps or length):
+                    pass
+            elif steps is None and not hasattr(self.source, "__next__"):
+                for _ in islice(self._take(None), 1):
+                    pass
+                self._iterator = None
+            else:
+                for _ in self._take(steps):
+                    pass
+            self._end_epoch()
+
+    def _end_epoch(self) -> None:
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 
-    def _in_order(self, order: Any, length: int) -> Iterator[Any]:
-        """The batches of these numbers; a pass after the first begins as an epoch does."""
+    def _in_order(self, order: Any, length: int, skip: int = 0) -> Iterator[Any]:
+        """The batches of these numbers but for the first ``skip``; a pass after the first begins as
+        an epoch does."""
         for count, index in enumerate(order):
-            if count and count % length == 0 and hasattr(self.source, "on_epoch_end"):
-                self.source.on_epoch_end()
-            yield self.source[int(index)]
+            if count and count % length == 0:
+                self._end_epoch()
+            if count >= skip:
+                yield self.source[int(index)]
 
     def _current(self) -> Iterator[Any]:
         if self._iterator is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,12 @@ class Piece:
     def steps(self) -> int:
         return -(-self.count // self.batch)
 
+    def after(self, steps: int) -> Piece:
+        """What is left of it when so many steps are done."""
+        start = min(steps * self.batch, self.count)
+        order = np.arange(self.count) if self.order is None else self.order
+        return replace(self, order=order[start:], count=self.count - start)
+
 
 @dataclass(slots=True)
 class ArrayFeed:
@@ -62,9 +68,16 @@ class ArrayFeed:
         return -(-self.count // self.batch) if limit is None else limit
 
     def pieces(
-        self, limit: int | None, seed: tuple[int, int] | None, whole: bool, onward: bool = False
+        self,
+        limit: int | None,
+        seed: tuple[int, int] | None,
+        span: int | None,
+        *,
+        onward: bool = False,
+        skip: int = 0,
     ) -> Iterator[Piece]:
-        """One epoch, in a random order with ``seed``; in one piece, or one for each batch.
+        """One epoch, in a random order with ``seed``, without its first ``skip`` batches; in one
+        piece, or in pieces that end after every ``span`` batches.
 
         In the given order, ``limit`` batches are the first ones, or with ``onward`` those after
         the last epoch's.
@@ -82,14 +95,26 @@ class ArrayFeed:
             order = np.concatenate(
                 [shuffled(self.count, (seed[0] + i, seed[1])) for i in range(passes)]
             )
-        if whole:
+        if span is None and skip == 0:
             yield Piece(self.signature, self.sources, order, count, self.batch, self.capacity)
             return
-        for start in range(0, count, self.batch):
-            stop = min(start + self.batch, count)
+        start = skip * self.batch
+        while start < count:
+            stop = count if span is None else (start // self.batch // span + 1) * span * self.batch
+            stop = min(stop, count)
             part = np.arange(start, stop) if order is None else order[start:stop]
             size = stop - start
             yield Piece(self.signature, self.sources, part, size, self.batch, self.capacity)
+            start = stop
+
+    def place(self) -> int:
+        """Where the next epoch begins, for :meth:`resume`."""
+        return self.position
+
+    def resume(self, epochs: int, steps: int | None, place: int) -> None:
+        """Go on as after so many epochs; ``place`` is what :meth:`place` gave then."""
+        del epochs, steps
+        self.position = place
 
 
 @dataclass(slots=True)
@@ -103,13 +128,26 @@ class BatchFeed:
         return self.batches.steps if limit is None else limit
 
     def pieces(
-        self, limit: int | None, seed: tuple[int, int] | None, whole: bool, onward: bool = False
+        self,
+        limit: int | None,
+        seed: tuple[int, int] | None,
+        span: int | None,
+        *,
+        onward: bool = False,
+        skip: int = 0,
     ) -> Iterator[Piece]:
-        del whole, onward
-        for rows in self.batches.epoch(limit, seed or (0, 0)):
+        del span, onward
+        for rows in self.batches.epoch(limit, seed or (0, 0), skip):
             feed = self.prepare(rows)
             count = feed.count
             yield Piece(feed.signature, feed.sources, None, count, count, count)
+
+    def place(self) -> int:
+        return 0
+
+    def resume(self, epochs: int, steps: int | None, place: int) -> None:
+        del place
+        self.batches.pass_over(epochs, steps)
 
 
 Feed = ArrayFeed | BatchFeed

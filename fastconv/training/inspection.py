@@ -63,7 +63,7 @@ class Inspection(Compiling):
         feed = self._feed(mode, x, y, sample_weight, batch=batch)
         if not isinstance(feed, ArrayFeed):
             raise TypeError("profile needs arrays")
-        (piece,) = feed.pieces(None, None, True)
+        (piece,) = feed.pieces(None, None, None)
         plan = self._plan(mode, piece.signature, piece.capacity)
         _native(plan, "profile")
         state = list(self.weights)

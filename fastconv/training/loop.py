@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -17,6 +17,18 @@ INTERVAL = 0.05  # seconds between two looks at the progress
 RunPiece = Callable[[Piece, int, Any], int]  # piece, steps before it, tick -> steps done
 
 
+class Keeping(Protocol):
+    """Keeps the state of a training during its epochs."""
+
+    def late(self) -> bool:
+        """Whether the steps have to be interrupted for it."""
+
+    def due(self, steps: int) -> bool:
+        """Whether it is time to, after so many steps of the epoch."""
+
+    def keep(self, steps: int) -> None: ...
+
+
 def run_pieces(
     mode: str,
     pieces: Iterable[Piece],
@@ -24,33 +36,43 @@ def run_pieces(
     callbacks: CallbackList,
     logs: Callable[[], dict[str, Any]],
     stopped: Callable[[], bool],
+    keep: Keeping | None = None,
+    done: int = 0,
 ) -> int:
-    """Run all pieces; returns the number of steps done.
+    """Run all pieces, after ``done`` steps; returns the number of steps done then.
 
     Callbacks hear of every batch if one of them wants to, and of the progress now and then.
+    ``keep`` is asked whether the state is to be kept, and does it, between two calls of ``run``.
     """
     by_batch = callbacks.watches_batches(mode)
     progress = callbacks.watches_progress(mode)
-    done = 0
     last = time.perf_counter()
 
     def tick(steps: int) -> bool:
         if progress:
             callbacks.call(f"{mode}_progress", done + steps, logs())
-        return not stopped()
+        return not (stopped() or (keep is not None and keep.late()))
 
     for piece in pieces:
-        if by_batch:
-            callbacks.call(f"{mode}_batch_begin", done, {})
-        done += run(piece, done, tick)
-        if by_batch:
-            callbacks.call(f"{mode}_batch_end", done - 1, logs())
-        now = time.perf_counter()
-        if progress and now - last >= INTERVAL:
-            callbacks.call(f"{mode}_progress", done, logs())
-            last = now
-        if stopped():
-            break
+        left = piece
+        while left.count:
+            if by_batch:
+                callbacks.call(f"{mode}_batch_begin", done, {})
+            steps = run(left, done, tick)
+            done += steps
+            if by_batch:
+                callbacks.call(f"{mode}_batch_end", done - 1, logs())
+            now = time.perf_counter()
+            if progress and now - last >= INTERVAL:
+                callbacks.call(f"{mode}_progress", done, logs())
+                last = now
+            if stopped():
+                return done
+            if keep is not None and keep.due(done):
+                keep.keep(done)
+            if steps == left.steps:
+                break
+            left = left.after(steps)
     return done
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from fastconv.training.arguments import (
     count,
     limit,
     positive,
-    validates,
     verbosity,
 )
 from fastconv.training.data import (
@@ -29,6 +28,7 @@ from fastconv.training.data import (
     unpack,
 )
 from fastconv.training.feed import ArrayFeed, Feed, Piece, input_names, output_names
+from fastconv.training.fitting import Data, Fitting, backup_of, sorted_results
 from fastconv.training.inspection import Inspection
 from fastconv.training.loop import plain_piece, run_pieces, train_piece
 from fastconv.training.programs import Step
@@ -38,7 +38,6 @@ class Trainer(Inspection):
     """The training half of a model; the other half is a layer."""
 
     stop_training = False
-    initial_epoch: int | None = None  # set by a callback at the beginning: resume from there
     history: History | None = None
 
     # ---- fit
@@ -64,6 +63,7 @@ class Trainer(Inspection):
         max_queue_size: int = 10,
         workers: int = 1,
         use_multiprocessing: bool = False,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> History:
         """Train.
 
@@ -88,6 +88,10 @@ class Trainer(Inspection):
             validation_freq: validate every so many epochs, or after the epochs in a list.
             max_queue_size, workers, use_multiprocessing: accepted for code written for Keras 2;
                 batches are prepared ahead by one thread.
+            checkpoint: a directory in which the state of the training is kept, after every epoch
+                and every five minutes, and from which it goes on after an interruption: see
+                :class:`~fastconv.callbacks.BackupAndRestore`, which can be given other times. A
+                training that had ended is not made again.
 
         Returns:
             The history: ``history.history["loss"]`` has a number for each epoch.
@@ -97,9 +101,10 @@ class Trainer(Inspection):
             ValueError: for data that does not fit the model, NaN, labels out of range. Nothing has
                 been changed then.
             TypeError: for data that are not numbers.
+            OSError: if ``checkpoint`` cannot be written, or another training uses it.
         """
         del max_queue_size, workers, use_multiprocessing
-        compiled = self._require_compiled("fit")
+        self._require_compiled("fit")
         batch = positive("batch_size", batch_size, DEFAULT_BATCH)
         epochs = count("epochs", epochs)
         initial_epoch = count("initial_epoch", initial_epoch)
@@ -128,38 +133,13 @@ class Trainer(Inspection):
         history = History()
         level = verbosity(verbose, 1)
         listed = _callback_list(self, callbacks, level, epochs, feed.steps(steps))
+        backup = backup_of(listed, checkpoint)
         if level:
             listed.append(ProgbarLogger())
         listed.append(history)
         self.history = history
-        self.stop_training = False
-        seed = random.get_seed()
-        logs: dict[str, Any] = {}
-        self.initial_epoch = None
-        listed.call("train_begin", {})
-        resumed: int | None = self.__dict__["initial_epoch"]
-        for epoch in range(resumed or initial_epoch, epochs):
-            compiled.reset()
-            listed.call("epoch_begin", epoch, {})
-            done = self._train_epoch(feed, steps, listed, seed, bool(shuffle))
-            if done == 0:
-                warnings.warn(
-                    f"the data ran out before epoch {epoch + 1}: the generator gives no more "
-                    "batches, training stops",
-                    stacklevel=2,
-                )
-                break
-            listed.params["steps"] = done
-            logs = _sorted(compiled.results())
-            if validation is not None and validates(epoch, validation_freq):
-                found = _sorted(self._evaluate(validation, val_steps, listed))
-                logs.update({f"val_{k}": v for k, v in found.items()})
-            listed.call("epoch_end", epoch, logs)
-            if self.stop_training:
-                break
-        if compiled.optimizer.use_ema:
-            compiled.optimizer.finalize_variable_values(self.trainable_weights)
-        listed.call("train_end", logs)
+        data = Data(feed, steps, batch, bool(shuffle), validation, val_steps, validation_freq)
+        Fitting(self, data, listed, initial_epoch, epochs, backup).run()
         return history
 
     def _split(
@@ -181,26 +161,6 @@ class Trainer(Inspection):
                 None if part.weight is None else part.weight.pack(part.weight.arrays),
             )
             for part in split_validation(rows, fraction)
-        )
-
-    def _train_epoch(
-        self, feed: Feed, steps: int | None, callbacks: CallbackList, seed: int, shuffle: bool
-    ) -> int:
-        compiled = self._require_compiled("fit")
-        order_seed = (seed, int(compiled.optimizer.iterations)) if shuffle else None
-
-        def run(piece: Piece, done: int, tick: Any) -> int:
-            plan = self._plan("train", piece.signature, piece.capacity)
-            return train_piece(plan, compiled.optimizer, self._counter[0], piece, seed, tick)
-
-        whole = not callbacks.watches_batches("train")
-        return run_pieces(
-            "train",
-            feed.pieces(steps, order_seed, whole, onward=True),
-            run,
-            callbacks,
-            lambda: _sorted(compiled.results()),
-            lambda: self.stop_training,
         )
 
     # ---- evaluate
@@ -263,14 +223,14 @@ class Trainer(Inspection):
 
         run_pieces(
             "test",
-            feed.pieces(steps, None, not callbacks.watches_batches("test")),
+            feed.pieces(steps, None, 1 if callbacks.watches_batches("test") else None),
             run,
             callbacks,
-            lambda: _sorted(compiled.results()),
+            lambda: sorted_results(compiled.results()),
             lambda: False,
         )
         results = compiled.results()
-        callbacks.call("test_end", _sorted(results))
+        callbacks.call("test_end", sorted_results(results))
         return results
 
     # ---- predict
@@ -328,8 +288,8 @@ class Trainer(Inspection):
             return {"outputs": step.pack(parts[-1])} if step is not None and parts else {}
 
         listed.call("predict_begin", {})
-        whole = not listed.watches_batches("predict")
-        run_pieces("predict", feed.pieces(most, None, whole), run, listed, latest, lambda: False)
+        span = 1 if listed.watches_batches("predict") else None
+        run_pieces("predict", feed.pieces(most, None, span), run, listed, latest, lambda: False)
         listed.call("predict_end", {})
         if step is None:
             raise ValueError("the data is empty: there was no batch to predict")
@@ -351,7 +311,7 @@ class Trainer(Inspection):
         """One step on all of ``x``; returns the loss (before the step) and the metrics."""
         compiled = self._require_compiled("train_on_batch")
         feed = self._batch("train", x, y, sample_weight, class_weight=class_weight)
-        (piece,) = feed.pieces(None, None, True)
+        (piece,) = feed.pieces(None, None, None)
         plan = self._plan("train", piece.signature, piece.capacity)
         compiled.reset()
         train_piece(plan, compiled.optimizer, self._counter[0], piece, random.get_seed(), None)
@@ -363,7 +323,7 @@ class Trainer(Inspection):
         """The loss and the metrics on all of ``x``, in one step."""
         compiled = self._require_compiled("test_on_batch")
         feed = self._batch("test", x, y, sample_weight)
-        (piece,) = feed.pieces(None, None, True)
+        (piece,) = feed.pieces(None, None, None)
         plan = self._plan("test", piece.signature, piece.capacity)
         compiled.reset()
         plain_piece(plan, piece, None, 0, 0, None)
@@ -390,13 +350,9 @@ def _callback_list(
 
 def _results(results: Mapping[str, Any], return_dict: bool) -> Any:
     if return_dict:
-        return _sorted(results)
+        return sorted_results(results)
     values = list(results.values())
     return values[0] if len(values) == 1 else values
-
-
-def _sorted(results: Mapping[str, Any]) -> dict[str, Any]:
-    return {k: results[k] for k in sorted(results)}
 
 
 def _rows_for(output: Any, count: int, name: str) -> Array:
