@@ -161,8 +161,11 @@ class BoundPlan {
                          const std::vector<ValueTuple>& values,
                          const std::optional<std::vector<py::array>>& outputs, std::uint64_t seed,
                          std::uint64_t first_step, const py::object& tick, double interval,
-                         const std::optional<py::array>& nanoseconds, std::uint64_t version) {
+                         const std::optional<py::array>& nanoseconds, std::uint64_t version,
+                         const std::string& watch) {
     check_batch(batch);
+    if (watch != "" && watch != "note" && watch != "raise")
+      throw std::invalid_argument("watch must be empty, 'note' or 'raise', got '" + watch + "'");
     if (batch < 1) throw std::invalid_argument("the batch size must be at least 1");
     if (count < 0) throw std::invalid_argument("the number of rows must not be negative");
     Epoch epoch;
@@ -248,8 +251,11 @@ class BoundPlan {
     }
 
     std::optional<py::error_already_set> error;
+    Watch watching(watch == "raise");
+    if (watch != "") epoch.watch = &watching;
     const auto look = [&](std::int64_t done) {  // nothing to destroy while Python runs: see gil.h
       bool onward = true;
+      note(watching);
       if (PyErr_CheckSignals() != 0) {
         error.emplace();
       } else if (!tick.is_none()) {
@@ -261,13 +267,17 @@ class BoundPlan {
       return onward && !error;
     };
     std::int64_t done = 0;
-    {
+    try {
       WithoutGil without_gil;
       epoch.tick = [&](std::int64_t steps) {
         return without_gil.with_gil([&] { return look(steps); });
       };
       done = fastconv::run_epoch(*plan_, epoch, times);
+    } catch (const NotFinite& finding) {
+      PyErr_SetString(PyExc_FloatingPointError, finding.what());
+      throw py::error_already_set();
     }
+    note(watching);
     if (error) throw std::move(*error);
     return done;
   }
@@ -299,7 +309,15 @@ class BoundPlan {
 
   const Plan& plan() const { return *plan_; }
 
+  // What run_epoch with watch="note" saw first since this was cleared.
+  const std::string& finding() const { return finding_; }
+  void clear_finding() { finding_.clear(); }
+
  private:
+  void note(const Watch& watch) {
+    if (finding_.empty()) finding_ = watch.finding();
+  }
+
   const TensorDesc& input_desc(std::size_t i) const {
     return plan_->tensors()[static_cast<std::size_t>(plan_->inputs()[i])].desc;
   }
@@ -324,6 +342,7 @@ class BoundPlan {
 
   py::list kept_;
   std::unique_ptr<Plan> plan_;
+  std::string finding_;
 };
 
 }  // namespace
@@ -340,7 +359,9 @@ void init_plan(py::module_& m) {
            py::arg("n_rows"), py::arg("batch_size"), py::arg("step_values"),
            py::arg("outputs") = py::none(), py::arg("seed") = 0, py::arg("first_step") = 0,
            py::arg("tick") = py::none(), py::arg("interval") = 0.05,
-           py::arg("nanoseconds") = py::none(), py::arg("version") = 0)
+           py::arg("nanoseconds") = py::none(), py::arg("version") = 0, py::arg("watch") = "")
+      .def_property_readonly("finding", &BoundPlan::finding)
+      .def("clear_finding", &BoundPlan::clear_finding)
       .def("summary", &BoundPlan::summary)
       .def_property_readonly("arena_bytes",
                              [](const BoundPlan& p) { return p.plan().arena_bytes(); })

@@ -14,6 +14,7 @@ std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds
   feed.outputs.assign(plan.outputs().size(), nullptr);
   feed.seed = epoch.seed;
   feed.version = epoch.version;
+  feed.watch = epoch.watch;
 
   auto last_tick = Clock::now();
   std::int64_t done = 0;

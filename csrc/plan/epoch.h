@@ -35,6 +35,7 @@ struct Epoch {
   const std::int64_t* order = nullptr;  // which row is used when; null: as they stand
   std::int64_t count = 0, batch = 1;
   std::uint64_t seed = 0, first_step = 0, version = 0;
+  Watch* watch = nullptr;
   // Called between steps when `interval` seconds have passed since the last call; false stops.
   std::function<bool(std::int64_t steps_done)> tick;
   double interval = 0.05;

@@ -391,6 +391,7 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
       ops_[s]->run(context);
       nanoseconds[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
     }
+    if (feed.watch != nullptr) feed.watch->look(*this, s, context);
   }
 
   instance.version = feed.version;

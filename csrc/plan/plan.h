@@ -12,6 +12,7 @@
 
 #include "ops/op.h"
 #include "plan/guarded.h"
+#include "plan/watch.h"
 #include "runtime/arena.h"
 
 namespace fastconv {
@@ -45,6 +46,7 @@ struct Feed {
   std::int64_t batch = 0;
   std::uint64_t seed = 0, step = 0;
   std::uint64_t version = 0;  // of the variables, for frozen plans; 0: unknown
+  Watch* watch = nullptr;     // shown the results of every step
 };
 
 class Plan {

@@ -32,6 +32,10 @@ class Callback:
     def set_model(self, model: Any) -> None:
         self.model = model
 
+    def watches_numerics(self) -> bool:
+        """Whether the first step of training that makes a NaN or infinity is to be noted."""
+        return False
+
     def get_state(self) -> dict[str, Any]:
         """What the callback has to know to go on after an interruption: numbers, texts and arrays,
         in dictionaries and lists."""
@@ -197,6 +201,9 @@ class CallbackList:
 
     def watches_batches(self, mode: str) -> bool:
         return any(c.watches_batches(mode) for c in self.callbacks)
+
+    def watches_numerics(self) -> bool:
+        return any(getattr(c, "watches_numerics", bool)() for c in self.callbacks)
 
     def watches_progress(self, mode: str) -> bool:
         return any(overrides(c, f"on_{mode}_progress") for c in self.callbacks)

@@ -108,16 +108,23 @@ class CSVLogger(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training when the loss is NaN or infinite."""
+    """Stops training when the loss is NaN or infinite, and says which step of which layer made the
+    first such number. With ``compile(check_numerics=True)`` that is an error instead, and the
+    weights are still those from before it."""
+
+    def watches_numerics(self) -> bool:
+        return True
 
     def on_train_progress(self, steps: int, logs: Logs | None = None) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss) and not self.model.stop_training:
-            print(f"Batch {steps - 1}: Invalid loss, terminating training")
-            self.model.stop_training = True
+        self._look(f"Batch {steps - 1}", logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self._look(f"Epoch {epoch + 1}", logs)
+
+    def _look(self, where: str, logs: Logs | None) -> None:
         loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss) and not self.model.stop_training:
-            print(f"Epoch {epoch + 1}: Invalid loss, terminating training")
-            self.model.stop_training = True
+        if loss is None or math.isfinite(loss) or self.model.stop_training:
+            return
+        finding = self.model.first_not_finite()
+        print(f"{where}: Invalid loss, terminating training" + (f": {finding}" if finding else ""))
+        self.model.stop_training = True

@@ -97,6 +97,15 @@ class Lowered:
             self._end()
         return done
 
+    @property
+    def finding(self) -> str:
+        """The first step that ``run_epoch(watch="note")`` saw make a number that is not finite."""
+        found: str = self.plan.finding
+        return found
+
+    def clear_finding(self) -> None:
+        self.plan.clear_finding()
+
     def _begin(self) -> int:
         """The version of the variables that what is kept must be of; 0 while another thread, or
         this run itself, changes them."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fastconv.graph.precision import as_run
+from fastconv.graph.primitive import Node
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.reference.philox import STATEFUL
@@ -22,12 +23,13 @@ def run_program(
     seed: int = 0,
     step: int = 0,
     dtype: str = "float32",
+    look: Callable[[Node, Sequence[Array]], None] | None = None,
 ) -> list[Array]:
     """The outputs of a program for inputs in its order; updates are written at the end.
 
     Variables are read from ``variables`` (and written there) where it has them, else their own
     arrays are used. Random numbers follow from ``(seed, step)``. ``dtype="float64"`` computes
-    every float tensor in double precision.
+    every float tensor in double precision. ``look`` is shown the results of every node.
     """
     store = {} if variables is None else variables
     values: dict[int, Array] = {}
@@ -55,10 +57,11 @@ def run_program(
         if node.op.name == "cast" and attrs["dtype"].startswith("float"):
             attrs["dtype"] = dtype
         made = EVAL[node.op.name](*(of(t) for t in node.inputs), **attrs)
-        for tensor, value in zip(
-            node.outputs, made if isinstance(made, tuple) else (made,), strict=True
-        ):
-            values[id(tensor)] = np.asarray(value)
+        results = [np.asarray(v) for v in (made if isinstance(made, tuple) else (made,))]
+        for tensor, value in zip(node.outputs, results, strict=True):
+            values[id(tensor)] = value
+        if look is not None:
+            look(node, results)
     outputs = [of(t) for t in program.outputs]
     updated = [(variable, of(tensor)) for variable, tensor in program.updates.items()]
     for variable, array in updated:

@@ -73,6 +73,7 @@ class Compiling:
         auto_scale_loss: bool = True,
         *,
         backend: str = "native",
+        check_numerics: bool = False,
     ) -> None:
         """Choose how the model is trained.
 
@@ -87,13 +88,19 @@ class Compiling:
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted for code
                 written for Keras; they change nothing, programs are always compiled.
             backend: ``"native"``, or ``"numpy"`` to run the same programs in plain NumPy.
+            check_numerics: look at every result of every step of training and evaluation; the
+                first NaN or infinity is a FloatingPointError that names the step of the plan and
+                its layer, raised before the weights are updated with it.
 
         Raises:
             ValueError: for an unknown optimizer, loss, metric or backend.
             TypeError: for something that is none of these.
         """
         del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-        self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics, backend)
+        watch = "raise" if check_numerics else ""
+        self._compiled = Compiled(
+            optimizer, loss, loss_weights, metrics, weighted_metrics, backend, watch
+        )
         self._compile_config = {
             "loss": loss,
             "loss_weights": loss_weights,

@@ -90,6 +90,7 @@ class Fitting:
     def _run(self, saved: Any) -> None:
         model = self.model
         model.stop_training = False
+        model._current_plans().clear_findings()
         self.callbacks.call("train_begin", {})
         if saved is not None:
             self._restore(saved)
@@ -144,11 +145,12 @@ class Fitting:
         span = self.backup.every_steps if self.backup is not None else None
         if self.callbacks.watches_batches("train"):
             span = 1
+        watch = self.compiled.watch or ("note" if self.callbacks.watches_numerics() else "")
 
         def run(piece: Piece, done: int, tick: Any) -> int:
             plan = model._plan("train", piece.signature, piece.capacity)
-            counter = model._counter[0]
-            return train_piece(plan, self.compiled.optimizer, counter, piece, self.seed, tick)
+            optimizer, counter = self.compiled.optimizer, model._counter[0]
+            return train_piece(plan, optimizer, counter, piece, self.seed, tick, watch)
 
         pieces = data.feed.pieces(
             data.steps,

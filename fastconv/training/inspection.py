@@ -80,6 +80,11 @@ class Inspection(Compiling):
                 variable.assign(value)
         (print_fn or print)(profile_table(plan, nanoseconds, steps, piece.batch))
 
+    def first_not_finite(self) -> str:
+        """The step of the plan, and its layer, that made the first NaN or infinity in the latest
+        `fit` with a :class:`~fastconv.callbacks.TerminateOnNaN`; empty if there was none."""
+        return self._current_plans().finding("train")
+
     def _made_plan(self, mode: str) -> Any:
         if mode not in METHODS:
             raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")

@@ -85,8 +85,17 @@ def step_values(optimizer: Any, piece: Piece) -> list[tuple[int, Array]]:
     ]
 
 
-def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int, tick: Any) -> int:
-    """Train on a piece; the optimizer counts the steps even when they are interrupted."""
+def train_piece(
+    plan: Any,
+    optimizer: Any,
+    counter: Any,
+    piece: Piece,
+    seed: int,
+    tick: Any,
+    watch: str = "",
+) -> int:
+    """Train on a piece; the optimizer counts the steps even when they are interrupted. ``watch``
+    is what is done about a result that is not finite: nothing, ``"note"`` or ``"raise"``."""
     first = int(optimizer.iterations)
     counter.data[...] = first
     values = step_values(optimizer, piece)
@@ -101,6 +110,7 @@ def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int
             first_step=first,
             tick=tick,
             interval=INTERVAL,
+            watch=watch,
         )
     finally:
         done = int(counter.data) - first
@@ -109,7 +119,13 @@ def train_piece(plan: Any, optimizer: Any, counter: Any, piece: Piece, seed: int
 
 
 def plain_piece(
-    plan: Any, piece: Piece, outputs: list[Array] | None, seed: int, first_step: int, tick: Any
+    plan: Any,
+    piece: Piece,
+    outputs: list[Array] | None,
+    seed: int,
+    first_step: int,
+    tick: Any,
+    watch: str = "",
 ) -> int:
     """Evaluate, or predict into ``outputs``."""
     done: int = plan.run_epoch(
@@ -123,6 +139,7 @@ def plain_piece(
         first_step=first_step,
         tick=tick,
         interval=INTERVAL,
+        watch=watch,
     )
     return done
 

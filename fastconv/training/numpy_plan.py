@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.primitive import Node
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array
 
@@ -20,6 +21,10 @@ class NumpyPlan:
     def __init__(self, program: Program, max_batch: int) -> None:
         self.program = program
         self.max_batch = max_batch
+        self.finding = ""
+
+    def clear_finding(self) -> None:
+        self.finding = ""
 
     def run_epoch(
         self,
@@ -33,8 +38,21 @@ class NumpyPlan:
         first_step: int = 0,
         tick: Callable[[int], bool | None] | None = None,
         interval: float = 0.05,
+        watch: str = "",
     ) -> int:
         """Run batch after batch; returns the number of steps done. ``tick`` may stop it."""
+        step = first_step
+
+        def look(node: Node, made: Sequence[Array]) -> None:
+            place = [x.dtype.kind == "f" and not np.isfinite(x).all() for x in made]
+            if any(place) and not self.finding:
+                value = "NaN" if np.isnan(made[place.index(True)]).any() else "infinity"
+                where = f"{node.op.name} of {node.scope}" if node.scope else node.op.name
+                self.finding = f"{where} made {value} in batch {step + 1}"
+                if watch == "raise":
+                    finding, self.finding = self.finding, ""
+                    raise FloatingPointError(finding)
+
         from fastconv.reference import run_program
 
         feeds: list[Any] = [None] * len(self.program.inputs)
@@ -51,7 +69,10 @@ class NumpyPlan:
                 feeds[index] = batch
             for index, values in step_values:
                 feeds[index] = values[done]
-            results = run_program(self.program, feeds, seed=seed, step=first_step + done)
+            step = first_step + done
+            results = run_program(
+                self.program, feeds, seed=seed, step=step, look=look if watch else None
+            )
             for target, result in zip(outputs or (), results, strict=True):
                 target[start:stop] = result
             done += 1

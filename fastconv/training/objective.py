@@ -46,6 +46,7 @@ class Compiled:
     metrics: Any
     weighted_metrics: Any
     backend: str
+    watch: str = ""  # "raise": a step that gives a number that is not finite is an error
     loss_tracker: Mean = field(default_factory=lambda: Mean(name="loss"))
     terms: list[LossTerm] = field(default_factory=list)
     groups: list[OutputMetrics] = field(default_factory=list)

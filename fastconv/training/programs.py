@@ -266,6 +266,14 @@ class Plans:
             self._plans[key] = plan
         return plan
 
+    def finding(self, mode: str) -> str:
+        """The step that was seen first to make a number that is not finite; or nothing."""
+        return next((p.finding for (m, _), p in self._plans.items() if m == mode and p.finding), "")
+
+    def clear_findings(self) -> None:
+        for plan in self._plans.values():
+            plan.clear_finding()
+
     def latest(self, mode: str) -> Any:
         """The plan of ``mode`` made last, or None."""
         return next((p for (m, _), p in reversed(self._plans.items()) if m == mode), None)

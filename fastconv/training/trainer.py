@@ -219,7 +219,7 @@ class Trainer(Inspection):
 
         def run(piece: Piece, done: int, tick: Any) -> int:
             plan = self._plan("test", piece.signature, piece.capacity)
-            return plain_piece(plan, piece, None, 0, done, tick)
+            return plain_piece(plan, piece, None, 0, done, tick, compiled.watch)
 
         run_pieces(
             "test",
@@ -314,7 +314,8 @@ class Trainer(Inspection):
         (piece,) = feed.pieces(None, None, None)
         plan = self._plan("train", piece.signature, piece.capacity)
         compiled.reset()
-        train_piece(plan, compiled.optimizer, self._counter[0], piece, random.get_seed(), None)
+        counter, seed = self._counter[0], random.get_seed()
+        train_piece(plan, compiled.optimizer, counter, piece, seed, None, compiled.watch)
         return _results(compiled.results(), return_dict)
 
     def test_on_batch(
@@ -326,7 +327,7 @@ class Trainer(Inspection):
         (piece,) = feed.pieces(None, None, None)
         plan = self._plan("test", piece.signature, piece.capacity)
         compiled.reset()
-        plain_piece(plan, piece, None, 0, 0, None)
+        plain_piece(plan, piece, None, 0, 0, None, compiled.watch)
         return _results(compiled.results(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
