@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +14,10 @@ import pytest
 
 import fastconv
 from fastconv import DTypePolicy, dtype_policies, layers, mixed_precision, ops
+from fastconv._core import available_isas
 from fastconv.graph import Program, Tensor, bind
 from fastconv.graph.lower import lower
+from fastconv.reference import EVAL
 from fastconv.reference.bfloat16 import round_to_bfloat16
 
 RNG = np.random.default_rng(0)
@@ -204,3 +209,77 @@ def test_files_carry_the_policy(tmp_path: Path) -> None:
     assert json.loads(model.to_json())["config"]["layers"][1]["config"]["dtype"]["config"] == {
         "name": "mixed_bfloat16"
     }
+
+
+# Convolutions
+
+
+def relative_rms(result: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((result - exact) ** 2)) / np.std(exact))
+
+
+@pytest.mark.parametrize(("precision", "most"), [("default", 0.015), ("high", 0.004)])
+def test_convolutions_are_as_exact_as_documented(precision: str, most: float) -> None:
+    """F4 on rounded tiles, or plain sums of rounded factors."""
+    before = fastconv.config.conv_precision()
+    fastconv.config.set_conv_precision(precision)
+    try:
+        shape = {"strides": [1, 1], "dilation": [1, 1], "padding": [1, 1, 1, 1], "groups": 1}
+        x = RNG.standard_normal((4, 17, 19, 33)).astype(np.float32)
+        w = RNG.standard_normal((3, 3, 33, 40)).astype(np.float32)
+        dy = RNG.standard_normal((4, 17, 19, 40)).astype(np.float32)
+        for name, operands, attrs in (
+            ("conv2d", (x, w), {}),
+            ("conv2d_input_grad", (dy, w), {"input_shape": [17, 19]}),
+            ("conv2d_weight_grad", (x, dy), {"kernel_shape": [3, 3]}),
+        ):
+            exact = EVAL[name](*(a.astype(np.float64) for a in operands), **shape, **attrs)
+            result = bind(name, *operands, **shape, **attrs, precision="bfloat16")
+            assert 1e-4 < relative_rms(result, exact) < most, name
+    finally:
+        fastconv.config.set_conv_precision(before)
+
+
+def test_a_convolution_net_trains() -> None:
+    mixed_precision.set_global_policy("mixed_bfloat16")
+    fastconv.config.set_random_seed(2)
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 128)
+    x = rng.standard_normal((128, 12, 12, 3)).astype(np.float32)
+    x[:, :, 1:] += np.where(y, 1.0, -1.0)[:, None, None, None].astype(np.float32) * x[:, :, :-1]
+    stack = [layers.Input((12, 12, 3)), layers.Conv2D(16, 3, padding="same", activation="relu")]
+    stack += [layers.Conv2D(16, 3, use_bias=False), layers.BatchNormalization(), layers.ReLU()]
+    stack += [layers.MaxPooling2D(), layers.Conv2D(24, 3, strides=2), layers.Flatten()]
+    model = fastconv.Sequential([*stack, layers.Dense(1, activation="sigmoid", dtype="float32")])
+    model.compile(fastconv.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, epochs=12, batch_size=32, verbose=0).history
+    assert model.output.dtype == "float32"
+    assert history["accuracy"][-1] > 0.9
+
+
+PRODUCTS = """
+import hashlib
+import numpy as np
+from fastconv.graph import bind
+from fastconv._core import isa
+shape = {"strides": [1, 1], "dilation": [1, 1], "padding": [1, 1, 1, 1], "groups": 1}
+rng = np.random.default_rng(0)
+a, b, c, d = (rng.standard_normal(s).astype(np.float32)
+              for s in ((3, 9, 9, 17), (3, 3, 17, 20), (70, 90), (90, 50)))
+found = [bind("conv2d", a, b, **shape, precision="bfloat16")]
+found += [bind("dense", c, d, precision="bfloat16")]
+print(isa(), *(hashlib.sha256(f.tobytes()).hexdigest() for f in found))
+"""
+
+
+@pytest.mark.skipif("avx512bf16" not in available_isas(), reason="needs AVX512_BF16")
+def test_emulation_gives_the_same_bits() -> None:
+    made = []
+    for name in ("avx512", "avx512bf16"):
+        command = [sys.executable, "-c", PRODUCTS]
+        env = {**os.environ, "FASTCONV_ISA": name}
+        run = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        isa, *bits = run.stdout.split()
+        assert isa == name
+        made.append(bits)
+    assert made[0] == made[1]

@@ -3,6 +3,7 @@
 // running ones.
 #include "kernels/simd/vec.h"
 #include "kernels/winograd.h"
+#include "kernels/winograd_fetch.h"
 #include "kernels/winograd_points.h"
 
 #define FC_LAMBDA __attribute__((always_inline))
@@ -15,41 +16,6 @@ constexpr int kRows = kRegisters == 32 ? 12 : 6;  // tiles at a time
 constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth ...
 constexpr int kSingle = kRegisters == 32 ? kWidth : kChannels;  // ... with a panel of one vector
 constexpr int kPrefetch = 24;                                   // steps of U ahead
-
-// Hands out what is needed soon in equal shares to `calls` tiles of `steps` steps each: many
-// requests at a time would be dropped.
-class Fetch {
- public:
-  Fetch(const WinogradAhead& ahead, index_t calls, index_t steps) : ahead_(ahead), steps_(steps) {
-    index_t lines = 0;
-    for (int i = 0; i < ahead.count; ++i) lines += ahead.range[i].bytes / 64 + 1;
-    share_ = (lines + calls - 1) / calls;
-  }
-  // Lines to fetch in every step of the next tile, starting at `at`.
-  FC_INLINE index_t operator()(const char*& at) {
-    at = nullptr;
-    due_ += share_;
-    if (due_ < steps_ / 2 || now_ == ahead_.count) return 0;
-    const index_t lines = (due_ + steps_ - 1) / steps_;
-    at = static_cast<const char*>(ahead_.range[now_].start) + offset_;
-    due_ -= lines * steps_;
-    offset_ += lines * steps_ * 64;
-    if (offset_ >= ahead_.range[now_].bytes) {
-      offset_ = 0;
-      ++now_;
-    }
-    return lines;
-  }
-
- private:
-  const WinogradAhead& ahead_;
-  const index_t steps_;
-  index_t share_, due_ = 0, offset_ = 0;
-  int now_ = 0;
-};
-FC_INLINE void fetch_lines(const char*& at, index_t lines) {
-  for (index_t i = 0; i < lines; ++i, at += 64) __builtin_prefetch(at, 0, 2);
-}
 
 template <int MR, int NV>
 void multiply_tile(const float* v, index_t block_stride, const float* u, index_t channels, float* m,

@@ -3,6 +3,7 @@
 
 #include "ops/fused.h"
 #include "ops/registry.h"
+#include "ops/rounded.h"
 #include "ops/winograd.h"
 
 namespace fastconv {
@@ -22,6 +23,13 @@ bool takes_winograd(const std::string& wanted, const Convolution& c, const OpSpe
   return (wanted == "winograd" || (wanted == "auto" && winograd_wins(c))) && winograd_can(c, spec);
 }
 
+// Whether the algorithm reads floats where the operation asks for bfloat16.
+bool needs_rounding(const std::string& wanted, const Convolution& c, const OpSpec& spec) {
+  if (!in_bf16(spec)) return false;
+  const bool product = wanted != "im2col" && wanted != "direct" && c.is_pointwise();
+  return !(product && !spec.attrs.has("pool")) && !takes_winograd(wanted, c, spec);
+}
+
 std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   require_floats(spec, spec.attrs.integer("bias", 0) != 0 ? 3 : 2, spec.attrs.has("pool") ? 2 : 1);
   const Convolution c = Convolution::forward(spec);
@@ -30,6 +38,7 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
         has_shape(spec.inputs[2], {c.out_channels}), spec,
         "bias must be (" + std::to_string(c.out_channels) + ",), got " + text_of(spec.inputs[2]));
   const std::string wanted = wanted_algorithm(spec);
+  if (needs_rounding(wanted, c, spec)) return on_rounded(spec);
   if (wanted == "im2col" && !spec.attrs.has("pool")) return im2col_conv2d(spec);
   if (wanted != "direct" && c.is_pointwise() && !spec.attrs.has("pool"))
     return as_dense(spec, "dense");
@@ -43,6 +52,7 @@ std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {
   require_floats(spec, 2, 1);
   const Convolution c = Convolution::input_grad(spec);
   const std::string wanted = wanted_algorithm(spec);
+  if (needs_rounding(wanted, c, spec)) return on_rounded(spec);
   if (wanted == "im2col") return im2col_conv2d_input_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_input_grad");
   if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_input_grad(spec);
@@ -60,6 +70,7 @@ std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
             "the bias gradient must be (" + std::to_string(c.out_channels) + ",), got " +
                 text_of(spec.outputs[1]));
   const std::string wanted = wanted_algorithm(spec);
+  if (needs_rounding(wanted, c, spec)) return on_rounded(spec);
   if (wanted == "im2col") return im2col_conv2d_weight_grad(spec);
   if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_weight_grad");
   if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_weight_grad(spec);

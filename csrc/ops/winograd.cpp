@@ -5,6 +5,7 @@
 #include <string>
 
 #include "dispatch/dispatch.h"
+#include "kernels/winograd_bf16.h"
 #include "ops/fused.h"
 #include "runtime/arena.h"
 
@@ -57,10 +58,11 @@ struct Layout {
   const WinogradSet* set;
   std::int64_t in_blocks, out_blocks;  // channels, rounded up to whole vectors
   std::int64_t block_rows;             // tile rows in a block
+  bool bf16 = false;                   // V, Z and U are pairs of bfloat16
 
   Layout() = default;
-  explicit Layout(const WinogradShape& s, bool pool = false) : shape(s) {
-    set = &set_for(s, pool);
+  Layout(const WinogradShape& s, const WinogradSet& f, bool in_bf16)
+      : shape(s), set(&f), bf16(in_bf16) {
     shape.tiles_y = ceil_div(s.out_height, set->outputs);
     shape.tiles_x = ceil_div(s.out_width, set->outputs);
     const std::int64_t width = kernels().winograd.width;
@@ -83,9 +85,20 @@ struct Layout {
                     std::int64_t end) const {
     add(ahead, dy, first, end, shape.out_height, shape.out_width, shape.out_channels);
   }
+  std::string name() const {
+    return "winograd F" + std::to_string(set->outputs) + (bf16 ? " bf16" : "");
+  }
   std::int64_t block_tiles() const { return block_rows * shape.tiles_x; }
   std::int64_t tile_rows(std::int64_t images) const { return images * shape.tiles_y; }
   std::int64_t in_plane(std::int64_t tiles) const { return tiles * in_blocks + kGap; }
+  // In floats; pairs of channels, of rows of U, or of tiles in a row take one.
+  std::int64_t v_plane(std::int64_t tiles) const {
+    return bf16 ? tiles * in_blocks / 2 + kGap : in_plane(tiles);
+  }
+  std::int64_t u_plane() const {
+    return (bf16 ? ceil_div(shape.channels, 2) : shape.channels) * out_blocks + kGap;
+  }
+  std::int64_t row_places() const { return bf16 ? ceil_div(shape.tiles_x, 2) : shape.tiles_x; }
   std::int64_t out_plane(std::int64_t tiles) const { return tiles * out_blocks + kGap; }
 
  private:
@@ -97,6 +110,10 @@ struct Layout {
               (to - from) * channels * static_cast<std::int64_t>(sizeof(float)));
   }
 };
+
+Layout layout_of(const WinogradShape& s, bool pool, bool bf16, bool weight_grad = false) {
+  return {s, bf16 ? kernels().bf16.winograd_f4[weight_grad ? 1 : 0] : set_for(s, pool), bf16};
+}
 
 WinogradShape forward_shape(const Convolution& c) {
   return {c.height, c.width, c.channels, c.out_height, c.out_width, c.out_channels, c.top,
@@ -116,7 +133,8 @@ class WinogradConvolution final : public Op {
       : c_(c),
         input_grad_(input_grad),
         pool_(spec.attrs.has("pool")),
-        layout_(input_grad ? backward_shape(c) : forward_shape(c), pool_) {
+        layout_(
+            layout_of(input_grad ? backward_shape(c) : forward_shape(c), pool_, in_bf16(spec))) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
     TensorDesc result = spec.outputs[0];
     if (pool_) result.shape = {c.images, c.out_height, c.out_width, c.out_channels};
@@ -134,11 +152,12 @@ class WinogradConvolution final : public Op {
       epilogue_.mask = own + 1;
       epilogue_.tape = Epilogue();
     }
-    u_plane_ = layout_.shape.channels * layout_.out_blocks + kGap;
+    u_plane_ = layout_.u_plane();
   }
 
   void run(const RunContext& ctx) const override {
-    const WinogradKernels& k = kernels().winograd;
+    const auto multiply =
+        layout_.bf16 ? kernels().bf16.winograd_products->multiply : kernels().winograd.multiply;
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
     const std::int64_t images = c_.images_in(ctx.batch);
@@ -168,11 +187,11 @@ class WinogradConvolution final : public Op {
           const std::int64_t first = block * rows, count = std::min(rows, tile_rows - first);
           const std::int64_t tiles = layout_.block_tiles();
           float* v_data = reinterpret_cast<float*>(workspace);
-          const WinogradTiles v{v_data, layout_.in_plane(tiles), tiles};
+          const WinogradTiles v{v_data, layout_.v_plane(tiles), tiles};
           const WinogradTiles m{v_data + set.positions * v.plane, layout_.out_plane(tiles), tiles};
           set.input(s, x, first, count, v);
-          k.multiply(v, u, u_plane_, m, 0, set.positions, count * s.tiles_x, s.channels,
-                     s.out_channels, ahead_of(store, x, first, count, tile_rows));
+          multiply(v, u, u_plane_, m, 0, set.positions, count * s.tiles_x, s.channels,
+                   s.out_channels, ahead_of(store, x, first, count, tile_rows));
           set.output(s, m, first, count, store);
           if (!epilogue_.tape.empty()) finish(ctx, store.y, first, count);
         });
@@ -201,12 +220,10 @@ class WinogradConvolution final : public Op {
   }
   std::size_t thread_scratch_bytes() const override {
     const std::int64_t tiles = layout_.block_tiles();
-    return floats(layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles)));
+    return floats(layout_.set->positions * (layout_.v_plane(tiles) + layout_.out_plane(tiles)));
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
-  std::string algorithm() const override {
-    return "winograd F" + std::to_string(layout_.set->outputs);
-  }
+  std::string algorithm() const override { return layout_.name(); }
 
  private:
   // What the block of these tile rows writes and reads besides, and what the next one reads.
@@ -254,7 +271,7 @@ class WinogradWeightGradient final : public Op {
  public:
   WinogradWeightGradient(const OpSpec& spec, const Convolution& c) : c_(c) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
-    layout_ = Layout(forward_shape(c));
+    layout_ = layout_of(forward_shape(c), false, in_bf16(spec), true);
     du_plane_ = layout_.in_blocks * layout_.out_blocks + kGap;
     const std::size_t bytes = floats(layout_.set->positions * du_plane_);
     by_position_ = bytes > kChunkBytes;
@@ -284,26 +301,28 @@ class WinogradWeightGradient final : public Op {
     return by_position_ ? 0 : floats(du_floats()) + floats(transformed_floats(layout_.block_rows));
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
-  std::string algorithm() const override {
-    return "winograd F" + std::to_string(layout_.set->outputs);
-  }
+  std::string algorithm() const override { return layout_.name(); }
 
  private:
+  auto accumulate_kernel() const {
+    return layout_.bf16 ? kernels().bf16.winograd_products->accumulate
+                        : kernels().winograd.accumulate;
+  }
   std::int64_t weight_floats() const { return 9 * c_.channels * c_.out_channels; }
   // A part is one dW and the sums for the bias behind it.
   std::int64_t part_floats() const { return weight_floats() + layout_.out_blocks; }
   std::int64_t du_floats() const { return layout_.set->positions * du_plane_; }
   // V and Z of so many tile rows.
   std::int64_t transformed_floats(std::int64_t rows) const {
-    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    const std::int64_t tiles = rows * layout_.row_places();
     return layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles));
   }
   WinogradTiles v_at(float* data, std::int64_t rows) const {
-    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    const std::int64_t tiles = rows * layout_.row_places();
     return {data, layout_.in_plane(tiles), tiles};
   }
   WinogradTiles z_at(float* data, std::int64_t rows) const {
-    const std::int64_t tiles = rows * layout_.shape.tiles_x;
+    const std::int64_t tiles = rows * layout_.row_places();
     return {data + layout_.set->positions * layout_.in_plane(tiles), layout_.out_plane(tiles),
             tiles};
   }
@@ -339,7 +358,7 @@ class WinogradWeightGradient final : public Op {
   // dU of tile rows [begin, end), in blocks.
   void sum_rows(const RunContext& ctx, std::int64_t begin, std::int64_t end, std::int64_t tile_rows,
                 float* du, float* bias) const {
-    const WinogradKernels& k = kernels().winograd;
+    const auto accumulate = accumulate_kernel();
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
     float* transformed = du + floats(du_floats()) / sizeof(float);
@@ -355,8 +374,8 @@ class WinogradWeightGradient final : public Op {
       const std::int64_t after = std::min(next + layout_.block_rows, tile_rows);
       layout_.add_input(ahead, ctx.input(0), next, after);
       layout_.add_gradient(ahead, ctx.input(1), next, after);
-      k.accumulate(v, z, 0, set.positions, (next - first) * s.tiles_x, s.channels, s.out_channels,
-                   du, du_plane_, block > 0, ahead);
+      accumulate(v, z, 0, set.positions, (next - first) * layout_.row_places(), s.channels,
+                 s.out_channels, du, du_plane_, block > 0, ahead);
     }
   }
 
@@ -368,7 +387,7 @@ class WinogradWeightGradient final : public Op {
 
   // Many channels: groups of tile rows are transformed, then every position adds to the one dU.
   void sum_by_position(const RunContext& ctx, std::int64_t images) const {
-    const WinogradKernels& k = kernels().winograd;
+    const auto accumulate = accumulate_kernel();
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
     const std::int64_t tile_rows = layout_.tile_rows(images);
@@ -383,7 +402,7 @@ class WinogradWeightGradient final : public Op {
       const double share = c_.flops(ctx.batch) * kNanosecondsPerFlop * static_cast<double>(count) /
                            static_cast<double>(tile_rows);
       ctx.threads.parallel_for(count, share, [&](std::int64_t row, std::byte*) {
-        const std::int64_t at = row * s.tiles_x * k.width;
+        const std::int64_t at = row * layout_.row_places() * kernels().winograd.width;
         set.input(s, ctx.input(0), first + row, 1, {v.data + at, v.plane, v.tiles});
         float* sums = row_bias + row * layout_.out_blocks;
         std::fill_n(sums, layout_.out_blocks, 0.0f);
@@ -391,8 +410,8 @@ class WinogradWeightGradient final : public Op {
                      bias_ ? sums : nullptr);
       });
       ctx.threads.parallel_for(set.positions, share, [&](std::int64_t p, std::byte*) {
-        k.accumulate(v, z, p, p + 1, count * s.tiles_x, s.channels, s.out_channels, du, du_plane_,
-                     first > 0, ahead_of_position(ctx, v, z, p, first + count, tile_rows));
+        accumulate(v, z, p, p + 1, count * layout_.row_places(), s.channels, s.out_channels, du,
+                   du_plane_, first > 0, ahead_of_position(ctx, v, z, p, first + count, tile_rows));
       });
       if (bias_)
         for (std::int64_t row = 0; row < count; ++row)

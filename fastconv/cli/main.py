@@ -50,6 +50,7 @@ nets
   cifar_lab, mnist_cnn, mnist_mlp, lenet5, resnet20, vgg, pima_mlp
 peers
   fastconv, fastconv_fast   precision "default" and "fast"
+  fastconv_bf16             dtype policy "mixed_bfloat16"
   torch, torch_bf16         PyTorch, channels last; with bfloat16 autocast
   keras_tf, keras_jax       Keras with TensorFlow and with JAX
   numpy                     fastconv's own reference in NumPy

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from fastconv.graph.tensor import Shape, Variable
 
 BFLOAT16 = "bfloat16"
-_PRODUCTS = frozenset({"dense", "dense_input_grad", "dense_weight_grad"})
+_PRODUCTS = frozenset(
+    {"dense", "dense_input_grad", "dense_weight_grad"}
+    | {"conv2d", "conv2d_input_grad", "conv2d_weight_grad"}
+)
 _COMPUTE: ContextVar[str] = ContextVar("fastconv_compute_dtype", default="float32")
 
 

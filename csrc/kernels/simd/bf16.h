@@ -75,6 +75,17 @@ FC_INLINE void store_pairs(float* p, vi pairs) {
   *reinterpret_cast<VecOf<kWidth>::i32_memory*>(p) = pairs;
 }
 
+// The first half of what neighbours() makes: kWidth numbers side by side.
+FC_INLINE void store_halves(std::uint16_t* p, vf v) {
+#if defined(__AVX512BF16__)
+  const auto halves = (__m256i)_mm512_cvtneps_pbh((__m512)v);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
+#else
+  const vi words = neighbours(v, v);
+  __builtin_memcpy(p, &words, kWidth * sizeof *p);
+#endif
+}
+
 // sum + a.odd * b.odd, rounded, + a.even * b.even, rounded: products of two bfloat16 are exact.
 template <int W = kWidth>
 FC_INLINE typename VecOf<W>::f32 add_products(typename VecOf<W>::f32 sum, typename VecOf<W>::i32 a,

@@ -27,6 +27,7 @@ from fastconv.cli.info import cpu_name
 PEERS = {  # what must be installed for each
     "fastconv": ("fastconv",),
     "fastconv_fast": ("fastconv",),
+    "fastconv_bf16": ("fastconv",),
     "torch": ("torch",),
     "torch_bf16": ("torch",),
     "keras_tf": ("keras", "tensorflow"),

@@ -13,6 +13,7 @@ from rich.table import Table
 LABELS = {
     "fastconv": "fastconv",
     "fastconv_fast": "fastconv, fast",
+    "fastconv_bf16": "fastconv bf16",
     "torch": "PyTorch",
     "torch_bf16": "PyTorch bf16",
     "keras_tf": "Keras + TensorFlow",

@@ -30,12 +30,14 @@ def prepare(peer: str, net: Net, threads: int) -> tuple[Train, str]:
 
         torch.set_num_threads(threads)
         return Trainer(net, bf16=peer == "torch_bf16").train, torch.__version__
-    if peer in ("fastconv", "fastconv_fast", "numpy"):
+    if peer in ("fastconv", "fastconv_fast", "fastconv_bf16", "numpy"):
         import fastconv
 
         fastconv.config.set_num_threads(threads)
         if peer == "fastconv_fast":
             fastconv.config.set_conv_precision("fast")
+        if peer == "fastconv_bf16":
+            fastconv.config.set_dtype_policy("mixed_bfloat16")
         options = {"backend": "numpy"} if peer == "numpy" else {}
         return fit_of(net, fastconv, options), fastconv.__version__
     os.environ["KERAS_BACKEND"] = {"keras_tf": "tensorflow", "keras_jax": "jax"}[peer]

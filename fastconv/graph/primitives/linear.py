@@ -189,7 +189,9 @@ def _conv2d_rule(
     padding: Sequence[int],
     dilation: Sequence[int],
     groups: int = 1,
+    precision: str = "float32",
 ) -> Spec:
+    check_precision("conv2d", precision)
     need_float("conv2d", inputs=x, kernel=w)
     need_rank("conv2d", "inputs", x, 4, "(batch, height, width, channels)")
     need_rank("conv2d", "kernel", w, 4, "(height, width, channels / groups, filters)")
@@ -211,7 +213,8 @@ def _conv2d_rule(
 
 def _geometry(node: Node) -> dict[str, Any]:
     """The attributes that a convolution shares with its gradients."""
-    return {k: node.attrs[k] for k in ("strides", "padding", "dilation", "groups")}
+    shared = {k: node.attrs[k] for k in ("strides", "padding", "dilation", "groups")}
+    return shared | _precision(node)
 
 
 def _conv2d_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
@@ -234,8 +237,10 @@ def _conv2d_input_grad_rule(
     dilation: Sequence[int],
     input_shape: Sequence[int],
     groups: int = 1,
+    precision: str = "float32",
 ) -> Spec:
     name = "conv2d_input_grad"
+    check_precision(name, precision)
     need_float(name, dy=dy, kernel=w)
     need_rank(name, "dy", dy, 4, "(batch, height, width, filters)")
     need_rank(name, "kernel", w, 4, "(height, width, channels / groups, filters)")
@@ -269,8 +274,10 @@ def _conv2d_weight_grad_rule(
     kernel_shape: Sequence[int],
     groups: int = 1,
     bias: int = 0,
+    precision: str = "float32",
 ) -> Spec | list[Spec]:
     name = "conv2d_weight_grad"
+    check_precision(name, precision)
     need_float(name, x=x, dy=dy)
     need_rank(name, "x", x, 4, "(batch, height, width, channels)")
     need_rank(name, "dy", dy, 4, "(batch, height, width, filters)")
