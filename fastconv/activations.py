@@ -6,6 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from fastconv import ops
+from fastconv.ops.activation_variants import (
+    celu,
+    glu,
+    hard_shrink,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    soft_shrink,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh_shrink,
+    threshold,
+)
 from fastconv.saving.registry import (
     deserialize_keras_object,
     get_registered_object,
@@ -107,79 +122,12 @@ def exponential(x: Any) -> Any:
     return ops.exp(x)
 
 
-def hard_silu(x: Any) -> Any:
-    """``x * hard_sigmoid(x)``."""
-    return x * hard_sigmoid(x)
-
-
 def mish(x: Any) -> Any:
     """``x * tanh(softplus(x))`` (Misra, arXiv:1908.08681)."""
     return x * ops.tanh(ops.softplus(x))
 
 
-def celu(x: Any, alpha: float = 1.0) -> Any:
-    """x where x > 0, ``alpha * (exp(x / alpha) - 1)`` elsewhere (Barron, arXiv:1704.07483)."""
-    return ops.elu(x * (1.0 / alpha), 1.0) * float(alpha)
-
-
-def glu(x: Any, axis: int = -1) -> Any:
-    """The first half of an axis times the sigmoid of the second (Dauphin et al., 2016).
-
-    Raises:
-        ValueError: if the axis does not divide into halves.
-    """
-    first, second = ops.split(x, 2, axis=axis)
-    return first * ops.sigmoid(second)
-
-
-def log_sigmoid(x: Any) -> Any:
-    """``log(sigmoid(x))``, without underflow."""
-    return -ops.softplus(-x)
-
-
-def tanh_shrink(x: Any) -> Any:
-    """``x - tanh(x)``."""
-    return x - ops.tanh(x)
-
-
-def hard_tanh(x: Any) -> Any:
-    """x limited to [-1, 1]."""
-    return ops.clip(x, -1.0, 1.0)
-
-
-def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """x where ``|x| > threshold``, 0 elsewhere."""
-    return ops.where(ops.greater(ops.absolute(x), float(threshold)), x, 0.0)
-
-
-def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """x moved towards 0 by ``threshold``, and 0 where it would pass it."""
-    return ops.relu(x - float(threshold)) - ops.relu(-x - float(threshold))
-
-
-def threshold(x: Any, threshold: float, default_value: float) -> Any:
-    """x where ``x > threshold``, ``default_value`` elsewhere."""
-    return ops.where(ops.greater(x, float(threshold)), x, float(default_value))
-
-
-def sparse_plus(x: Any) -> Any:
-    """0 below -1, x above 1, ``(x + 1)^2 / 4`` between."""
-    between = ops.square(ops.clip(x, -1.0, 1.0) + 1.0) * 0.25
-    return between + ops.relu(x - 1.0)
-
-
-def sparse_sigmoid(x: Any) -> Any:
-    """``(x + 1) / 2`` limited to [0, 1]."""
-    return ops.clip((x + 1.0) * 0.5, 0.0, 1.0)
-
-
-def squareplus(x: Any, b: float = 4) -> Any:
-    """``(x + sqrt(x^2 + b)) / 2`` (Barron, arXiv:2112.11687)."""
-    return (x + ops.sqrt(ops.square(x) + float(b))) * 0.5
-
-
 swish = silu
-hard_swish = hard_silu
 
 _ALL: tuple[Activation, ...] = (
     linear,
@@ -210,6 +158,7 @@ _ALL: tuple[Activation, ...] = (
     sparse_plus,
     sparse_sigmoid,
     squareplus,
+    sparsemax,
 )
 _BY_NAME: dict[str, Callable[..., Any]] = {
     **{f.__name__: f for f in _ALL},

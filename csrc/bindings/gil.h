@@ -31,6 +31,8 @@ class WithoutGil {
   }
 
  private:
+  friend void run_with_gil(const auto& f);
+
   template <class F>
   static void guard(const F& f) noexcept {
     try {
@@ -42,5 +44,14 @@ class WithoutGil {
 
   PyThreadState* state_;
 };
+
+// f(), called with the GIL on whichever thread this is. f must not throw.
+void run_with_gil(const auto& f) {
+  WithoutGil::guard([&] {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    f();
+    PyGILState_Release(state);
+  });
+}
 
 }  // namespace fastconv

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   } catch (const std::runtime_error& error) {
     throw pybind11::import_error(error.what());
   }
+  fastconv::init_host_function(m);
   fastconv::init_machine(m);
   fastconv::init_plan(m);
 }

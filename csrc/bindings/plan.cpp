@@ -142,6 +142,7 @@ class BoundPlan {
       feed.outputs.push_back(array.mutable_data());
       results.append(std::move(array));
     }
+    HostError host_error;
     {
       const WithoutGil without_gil;
       const Plan::Lease lease(*plan_);
@@ -153,6 +154,7 @@ class BoundPlan {
         plan_->run(*lease, feed, threads);
       });
     }
+    host_error.raise();
     return results;
   }
 
@@ -267,6 +269,7 @@ class BoundPlan {
       return onward && !error;
     };
     std::int64_t done = 0;
+    HostError host_error;
     try {
       WithoutGil without_gil;
       epoch.tick = [&](std::int64_t steps) {
@@ -279,6 +282,7 @@ class BoundPlan {
     }
     note(watching);
     if (error) throw std::move(*error);
+    host_error.raise();
     return done;
   }
 

@@ -71,6 +71,7 @@ struct RunContext {
   const Threads& threads;
   std::uint64_t seed, step;           // the counter of random numbers
   const std::byte* packed = nullptr;  // what pack() made of the weights, if the plan keeps it
+  bool* failed = nullptr;             // to be set where the steps after this one must not run
 
   template <class T = float>
   const T* input(std::size_t i) const {
@@ -106,6 +107,7 @@ std::unique_ptr<Op> make_op(const OpSpec& spec);
 std::vector<std::string> op_names();
 
 using OpFactory = std::unique_ptr<Op> (*)(const OpSpec&);
+void add_op(std::string name, OpFactory factory);  // one that a higher room implements
 class Registry {
  public:
   void add(std::string name, OpFactory factory);

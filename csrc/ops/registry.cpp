@@ -6,8 +6,8 @@
 namespace fastconv {
 namespace {
 
-const Registry& registry() {
-  static const Registry instance = [] {
+Registry& registry() {
+  static Registry instance = [] {
     Registry r;
     register_conv2d(r);
     register_dense(r);
@@ -33,6 +33,8 @@ const Registry& registry() {
 void Registry::add(std::string name, OpFactory factory) {
   factories.emplace(std::move(name), factory);
 }
+
+void add_op(std::string name, OpFactory factory) { registry().add(std::move(name), factory); }
 
 std::unique_ptr<Op> make_op(const OpSpec& spec) {
   const auto& factories = registry().factories;

@@ -38,7 +38,10 @@ std::int64_t run_epoch(const Plan& plan, const Epoch& epoch, double* nanoseconds
       feed.inputs[value.input] = value.values + static_cast<std::size_t>(done) * value.bytes;
     for (const OutputRows& out : epoch.outputs)
       feed.outputs[out.output] = out.base + static_cast<std::size_t>(first) * out.row_bytes;
-    plan.run(*lease, feed, threads, nanoseconds);
+    if (!plan.run(*lease, feed, threads, nanoseconds)) {
+      stopped = true;
+      return;
+    }
     ++done;
     if (!epoch.tick) return;
     const auto now = Clock::now();

@@ -346,7 +346,7 @@ void Plan::open_operands(const GuardedArena& guarded, const Instance& instance, 
 }
 #endif
 
-void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
+bool Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
                double* nanoseconds) const {
   using Clock = std::chrono::steady_clock;
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
@@ -365,6 +365,7 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
 
   const std::size_t tensor_count = tensors_.size();
   const bool fresh = frozen_ && feed.version != 0 && instance.version == feed.version;
+  bool failed = false;
   for (std::size_t s = 0; s < steps_.size(); ++s) {
     if (fresh && once_[s]) continue;
     void** args = instance.args.data() + instance.first_arg[s];
@@ -374,7 +375,9 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
                        instance.arena.data() + offsets_[tensor_count + s],
                        threads,
                        feed.seed,
-                       feed.step};
+                       feed.step,
+                       nullptr,
+                       &failed};
 #ifdef FASTCONV_GUARDED
     const GuardedArena guarded(instance.arena);
     open_operands(guarded, instance, s, feed.batch);
@@ -390,6 +393,10 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
       const auto start = Clock::now();
       ops_[s]->run(context);
       nanoseconds[s] += std::chrono::duration<double, std::nano>(Clock::now() - start).count();
+    }
+    if (failed) {
+      instance.version = 0;
+      return false;
     }
     if (feed.watch != nullptr) feed.watch->look(*this, s, context);
   }
@@ -415,6 +422,7 @@ void Plan::run(Instance& instance, const Feed& feed, const Threads& threads,
     const std::size_t bytes = static_cast<std::size_t>(desc.size(feed.batch)) * size_of(desc.dtype);
     if (bytes > 0) std::memcpy(feed.outputs[o], source, bytes);
   }
+  return true;
 }
 
 }  // namespace fastconv

@@ -77,8 +77,9 @@ class Plan {
     std::unique_ptr<Instance> instance_;
   };
 
-  // Runs all steps once. With `nanoseconds`, adds each step's time to it.
-  void run(Instance& instance, const Feed& feed, const Threads& threads,
+  // Runs all steps once. With `nanoseconds`, adds each step's time to it. False where a step
+  // failed: those after it have not run.
+  bool run(Instance& instance, const Feed& feed, const Threads& threads,
            double* nanoseconds = nullptr) const;
   // Calls body() with the instance's threads standing by if an earlier call had use for them.
   void together(Instance& instance, Threads& threads, const std::function<void()>& body) const;

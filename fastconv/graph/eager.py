@@ -19,7 +19,8 @@ from fastconv.reference.bfloat16 import round_to_bfloat16
 _NATIVE_DTYPES = frozenset({"float32", "int32", "uint8", "bool"})
 _MOVES = frozenset(
     {"reshape", "transpose", "concatenate", "slice", "pad", "broadcast_to", "take", "scatter_add"}
-    | {"one_hot", "flip", "identity", "stop_gradient", "cast", "count"}
+    | {"one_hot", "flip", "identity", "stop_gradient", "cast", "count", "numpy_function"}
+    | {"custom_gradient"}
 )
 _CACHED_BYTES = 1 << 22  # plans of more keep no memory once they ran
 Key = tuple[tuple[tuple[int, ...], str], ...]

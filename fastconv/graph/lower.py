@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv import _core
 from fastconv.graph.passes import Flow, Step, Value, run_passes
+from fastconv.graph.primitives.host import HostFunction
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Shape, Variable
 
@@ -192,6 +193,8 @@ def _plain(value: Any) -> Any:
     """An attribute as the core takes it."""
     if isinstance(value, (list, tuple)):
         return [_plain(v) for v in value]
+    if isinstance(value, HostFunction):
+        return value.core.number
     if isinstance(value, (bool, np.bool_, np.integer)):
         return int(value)
     return float(value) if isinstance(value, np.floating) else value

@@ -183,16 +183,18 @@ def conv_transpose(
     inputs: Any,
     kernel: Any,
     strides: Size = 1,
-    padding: str = "valid",
+    padding: str | Sequence[int] = "valid",
     output_padding: Size | None = None,
     data_format: str | None = None,
     dilation_rate: Size = 1,
     bias: Any = None,
+    groups: int = 1,
 ) -> Any:
     """The transpose of a convolution, for upsampling.
 
-    ``kernel`` (height, width, filters, channels). "valid" makes (n - 1) * stride + max(kernel,
-    stride) rows of n, "same" n * stride.
+    ``kernel`` (height, width, filters / groups, channels). "valid" makes (n - 1) * stride +
+    max(kernel, stride) rows of n, "same" n * stride; [top, bottom, left, right] are cut off the
+    (n - 1) * stride + kernel rows that all windows cover, ``output_padding`` rows added after.
 
     >>> conv_transpose(np.ones((1, 4, 4, 2)), np.ones((3, 3, 5, 2)), 2, "same").shape
     (1, 8, 8, 5)
@@ -202,12 +204,12 @@ def conv_transpose(
     x, w, first = _as_image(name, inputs, kernel, data_format)
     s = _window(name, "strides", strides, axes)
     d = _window(name, "dilation_rate", dilation_rate, axes)
-    if padding not in ("valid", "same"):
+    if isinstance(padding, str) and padding not in ("valid", "same"):
         raise ValueError(f"{name}: padding must be 'valid' or 'same', got {padding!r}")
-    if w.shape[3] != x.shape[3]:
+    if w.shape[3] != x.shape[3] or groups < 1 or x.shape[3] % groups:
         raise ValueError(
-            f"{name}: a kernel of shape {operand(kernel).shape} needs inputs with {w.shape[3]} "
-            f"channels, got {operand(inputs).shape}"
+            f"{name}: a kernel of shape {operand(kernel).shape} in {groups} groups needs inputs "
+            f"with {w.shape[3]} channels, got {operand(inputs).shape}"
         )
     extra = None
     if output_padding is not None:
@@ -215,8 +217,20 @@ def conv_transpose(
         extra = both[-2:] if axes == 2 else [0, both[-1]]
     size: list[int] = []
     pads: list[int] = []
+    cuts = None
+    beyond = [0, 0]  # rows after all that windows can reach
+    if not isinstance(padding, str):
+        cuts = explicit_padding(name, padding, x.shape[1:3], w.shape[:2], s, d)
+        extra = extra or [0, 0]
     for i in range(2):
         n, reach = x.shape[1 + i], d[i] * (w.shape[i] - 1) + 1
+        if cuts is not None and extra is not None:
+            before, after = cuts[2 * i : 2 * i + 2]
+            within = min(extra[i], after + s[i] - 1)
+            beyond[i] = extra[i] - within
+            size.append((n - 1) * s[i] + reach - before - after + within)
+            pads += [before, max(0, after - within)]
+            continue
         if extra is not None:
             if not 0 <= extra[i] < s[i]:
                 raise ValueError(f"{name}: output_padding must be below strides, got {extra}")
@@ -231,8 +245,11 @@ def conv_transpose(
         pads += [total // 2, total - total // 2]
     y = bind(
         "conv2d_input_grad", x, w,
-        strides=s, padding=pads, dilation=d, groups=1, input_shape=size,
+        strides=s, padding=pads, dilation=d, groups=groups, input_shape=size,
     )  # fmt: skip
+    if any(beyond):
+        rows = [0, 0, 0, beyond[0], 0, beyond[1], 0, 0]
+        y = bind("pad", y, pads=rows, interior=[0] * 4, value=0.0)
     if bias is not None:
         y = bind("add", y, as_float(bias))
     return _back(y, axes, first)

@@ -64,3 +64,136 @@ def convert_to_numpy(x: Any) -> Array:
     if isinstance(x, Tensor):
         raise TypeError(f"{x!r} is symbolic and has no values")
     return x.numpy() if isinstance(x, Variable) else np.asarray(x)
+
+
+def array(x: Any, dtype: str | None = None) -> Any:
+    """``convert_to_tensor``."""
+    return convert_to_tensor(x, dtype)
+
+
+def copy(x: Any) -> Any:
+    """The same values in memory of their own."""
+    x = operand(x)
+    return x if isinstance(x, Tensor) else x.copy()
+
+
+def empty(shape: Any, dtype: str = "float32") -> Any:
+    """``zeros``."""
+    return fill("empty", shape, 0, dtype)
+
+
+def empty_like(x: Any, dtype: str | None = None) -> Any:
+    """``zeros_like``."""
+    return fill_like(x, 0, dtype)
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: str = "float32") -> Array:
+    """Ones on the kth diagonal.
+
+    >>> eye(2)
+    array([[1., 0.],
+           [0., 1.]], dtype=float32)
+    """
+    return np.eye(N, M, k, dtype=dtype)
+
+
+def identity(n: int, dtype: str = "float32") -> Array:
+    """Ones on the diagonal of a square matrix."""
+    return np.eye(n, dtype=dtype)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Any:
+    """``num`` evenly spaced numbers from ``start`` to ``stop``, which comes last if ``endpoint``.
+
+    >>> linspace(0, 1, 3)
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    made, step = np.linspace(
+        convert_to_numpy(start), convert_to_numpy(stop), num, endpoint, retstep=True, axis=axis
+    )
+    values = made.astype(dtype or "float32")
+    return (values, np.asarray(step, np.float32)) if retstep else values
+
+
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Array:
+    """``base`` to the power of evenly spaced numbers."""
+    exponents = np.linspace(
+        convert_to_numpy(start), convert_to_numpy(stop), num, endpoint, axis=axis
+    )
+    return np.power(float(base), exponents).astype(dtype or "float32")
+
+
+def geomspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: str | None = None,
+    axis: int = 0,
+) -> Array:
+    """Numbers from ``start`` to ``stop`` with equal ratios."""
+    made = np.geomspace(convert_to_numpy(start), convert_to_numpy(stop), num, endpoint, axis=axis)
+    return made.astype(dtype or "float32")
+
+
+def bartlett(x: int) -> Array:
+    """The triangular window of x points."""
+    return np.bartlett(int(x)).astype(np.float32)
+
+
+def blackman(x: int) -> Array:
+    """Blackman's window of x points."""
+    return np.blackman(int(x)).astype(np.float32)
+
+
+def hamming(x: int) -> Array:
+    """Hamming's window of x points."""
+    return np.hamming(int(x)).astype(np.float32)
+
+
+def hanning(x: int) -> Array:
+    """Hann's window of x points."""
+    return np.hanning(int(x)).astype(np.float32)
+
+
+def kaiser(x: int, beta: float) -> Array:
+    """Kaiser's window of x points."""
+    return np.kaiser(int(x), beta).astype(np.float32)
+
+
+def dtype(x: Any) -> str:
+    """The name of the dtype."""
+    return dtype_of(operand(x))
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether x is an array, a variable or a symbolic tensor."""
+    return isinstance(x, (Tensor, Variable, np.ndarray))
+
+
+def saturate_cast(x: Any, dtype: str) -> Any:
+    """x as another dtype, numbers outside of its range limited to it."""
+    x = operand(x)
+    if not dtype.startswith("float") and dtype != "bool":
+        limits = np.iinfo(dtype)
+        low, high = max(limits.min, -(2**31)), min(limits.max, 2**31 - 1)
+        if dtype_of(x).startswith("float"):  # the largest float32 below 2**31
+            high = min(high, 2147483520)
+        x = bind("minimum", bind("maximum", x, low), high)
+    return bind("cast", x, dtype=dtype)

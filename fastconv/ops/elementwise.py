@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.graph import bind
+import numpy as np
+
+from fastconv.graph import Tensor, bind
 from fastconv.ops.operand import operand
 
 
@@ -77,9 +79,16 @@ def ceil(x: Any) -> Any:
     return bind("ceil", operand(x))
 
 
-def round(x: Any) -> Any:
-    """The nearest whole number; halves go to the even one."""
-    return bind("round", operand(x))
+def round(x: Any, decimals: int = 0) -> Any:
+    """The nearest number with so many decimals; halves go to the even digit.
+
+    >>> round([0.5, 1.26], 1)
+    array([0.5, 1.3], dtype=float32)
+    """
+    if not decimals:
+        return bind("round", operand(x))
+    scale = 10.0**decimals
+    return divide(bind("round", multiply(operand(x), scale)), scale)
 
 
 def sin(x: Any) -> Any:
@@ -206,12 +215,16 @@ def logical_or(x1: Any, x2: Any) -> Any:
     return bind("logical_or", x1, x2)
 
 
-def where(condition: Any, x1: Any, x2: Any) -> Any:
-    """x1 where the condition holds, else x2.
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """x1 where the condition holds, else x2; of the condition alone, the places where it holds.
 
     >>> where([True, False], 1.0, [5.0, 6.0])
     array([1., 6.], dtype=float32)
     """
+    if x1 is None and x2 is None and not isinstance(operand(condition), Tensor):
+        return tuple(i.astype(np.int32) for i in np.nonzero(operand(condition)))
+    if x1 is None or x2 is None:
+        raise ValueError("where: needs x1 and x2, both")
     return bind("where", operand(condition), x1, x2)
 
 

@@ -27,6 +27,7 @@ from fastconv.ops.operand import as_float, operand
 
 FILL_MODES = ("constant", "nearest", "wrap", "mirror", "reflect")
 INTERPOLATIONS = ("nearest", "bilinear")
+RESIZES = (*INTERPOLATIONS, "bicubic")
 
 
 def resize(
@@ -44,8 +45,8 @@ def resize(
 
     Args:
         size: (height, width).
-        interpolation: ``"bilinear"`` or ``"nearest"``; pixels are not averaged where images
-            become smaller.
+        interpolation: ``"bilinear"``, ``"nearest"`` or ``"bicubic"`` (Keys, 1981, with -1/2);
+            pixels are not averaged where images become smaller.
         crop_to_aspect_ratio, pad_to_aspect_ratio: keep proportions, by cutting the middle out
             before, or by adding ``fill_value`` after.
 
@@ -186,9 +187,10 @@ def _resized(x: Any, height: int, width: int, interpolation: str) -> Any:
             for positions, weights in taps(x.shape[axis], target, interpolation)
         ]
         x = parts[0][0]
-        if len(parts) == 2:
-            (low, low_weight), (high, high_weight) = parts
-            x = low * low_weight + high * high_weight
+        if len(parts) > 1:
+            x = parts[0][0] * parts[0][1]
+            for part, weight in parts[1:]:
+                x = x + part * weight
     return x
 
 
@@ -197,18 +199,36 @@ def taps(size: int, target: int, interpolation: str) -> list[tuple[Any, Any]]:
 
     The middle of pixel i of the result is at (i + 1/2) size / target of the axis.
     """
-    if interpolation not in INTERPOLATIONS:
+    if interpolation not in RESIZES:
         raise ValueError(
-            f"resize: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}"
+            f"resize: interpolation must be 'nearest', 'bilinear' or 'bicubic', got "
+            f"{interpolation!r}"
         )
     middle = (np.arange(target) + 0.5) * size / target
     if interpolation == "nearest":
         positions = np.minimum(np.floor(middle), size - 1).astype(np.int32)
         return [(positions, np.ones(target, np.float32))]
     before = np.floor(middle - 0.5)
+    if interpolation == "bicubic":
+        return _cubic_taps(middle - 0.5 - before, before, size)
     weight = (middle - 0.5 - before).astype(np.float32)
     low, high = (np.clip(before + k, 0, size - 1).astype(np.int32) for k in (0, 1))
     return [(low, 1 - weight), (high, weight)]
+
+
+def _cubic_taps(weight: Any, before: Any, size: int) -> list[tuple[Any, Any]]:
+    """Four pixels each; those outside count nothing."""
+    near, far = np.stack([weight, 1 - weight]), np.stack([1 + weight, 2 - weight])
+    inner = (1.5 * near - 2.5) * near * near + 1.0
+    outer = ((-0.5 * far + 2.5) * far - 4.0) * far + 2.0
+    positions = [before + k for k in (-1, 0, 1, 2)]
+    weights = np.stack([outer[0], inner[0], inner[1], outer[1]])
+    weights *= [(p >= 0) & (p < size) for p in positions]
+    weights /= weights.sum(axis=0)
+    return [
+        (np.clip(p, 0, size - 1).astype(np.int32), w.astype(np.float32))
+        for p, w in zip(positions, weights, strict=True)
+    ]
 
 
 def _transformed(x: Any, matrix: Any, interpolation: str, fill_mode: str, fill: float) -> Any:

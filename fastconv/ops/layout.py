@@ -196,9 +196,10 @@ def pad(
         return bind("pad", x, pads=pads, interior=[0] * x.ndim, value=value)
     if constant_values is not None:
         raise ValueError(f"pad: constant_values goes with mode 'constant', got mode {mode!r}")
-    if mode not in ("reflect", "symmetric", "edge"):
+    if mode not in ("reflect", "symmetric", "edge", "wrap", "circular"):
         raise ValueError(
-            f"pad: mode must be 'constant', 'reflect', 'symmetric' or 'edge', got {mode!r}"
+            "pad: mode must be 'constant', 'reflect', 'symmetric', 'edge', 'wrap' or 'circular', "
+            f"got {mode!r}"
         )
     for axis, (before, after) in enumerate(widths):
         if before or after:
@@ -212,6 +213,8 @@ def pad(
 def _border(size: int, before: int, after: int, mode: str) -> Any:
     """The positions along an axis that padding by repetition reads."""
     at = np.arange(-before, size + after)
+    if mode in ("wrap", "circular"):
+        return (at % size).astype(np.int32)
     if mode == "edge" or size == 1:
         return np.clip(at, 0, size - 1).astype(np.int32)
     period = 2 * size if mode == "symmetric" else 2 * size - 2

@@ -1,11 +1,13 @@
-"""Batch normalization."""
+"""Normalization over the batch, and over the axes of each example."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastconv.graph import bind
-from fastconv.ops.operand import as_float, normalize_axis
+from fastconv.ops.operand import as_float, normalize_axes, normalize_axis
+from fastconv.ops.reduction import mean
 
 
 def batch_normalization(
@@ -51,3 +53,49 @@ def batch_norm_statistics(
         "batch_norm", as_float(x), as_float(gamma), as_float(beta), epsilon=float(epsilon)
     )
     return y, mean, variance
+
+
+def layer_normalization(
+    x: Any,
+    gamma: Any = None,
+    beta: Any = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float | None = None,
+) -> Any:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta over axes of each example.
+
+    ``gamma`` and ``beta`` have the sizes of the axes; ``epsilon`` is 1e-7 if not given.
+
+    >>> layer_normalization([[0.0, 2.0]], epsilon=0.0)
+    array([[-1.,  1.]], dtype=float32)
+    """
+    x = as_float(x)
+    axes = normalize_axes("layer_normalization", axis, x.ndim)
+    apart = x - mean(x, axes, keepdims=True)
+    variance = mean(bind("square", apart), axes, keepdims=True)
+    y = apart * bind("rsqrt", variance + (1e-7 if epsilon is None else float(epsilon)))
+    return _scaled("layer_normalization", y, gamma, beta, axes)
+
+
+def rms_normalization(
+    x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None
+) -> Any:
+    """x / sqrt(mean(x^2) + epsilon) * scale over axes of each example (arXiv:1910.07467)."""
+    x = as_float(x)
+    axes = normalize_axes("rms_normalization", axis, x.ndim)
+    power = mean(bind("square", x), axes, keepdims=True)
+    y = x * bind("rsqrt", power + (1e-7 if epsilon is None else float(epsilon)))
+    return _scaled("rms_normalization", y, scale, None, axes)
+
+
+def _scaled(name: str, y: Any, gamma: Any, beta: Any, axes: list[int]) -> Any:
+    shape = [y.shape[i] if i in axes else 1 for i in range(y.ndim)]
+    own = tuple(y.shape[i] for i in axes)
+    for argument, combine, value in (("gamma", "multiply", gamma), ("beta", "add", beta)):
+        if value is None:
+            continue
+        row = as_float(value)
+        if row.shape not in (own, tuple(shape)):
+            raise ValueError(f"{name}: {argument} must have shape {own}, got {row.shape}")
+        y = bind(combine, y, bind("reshape", row, shape=shape))
+    return y

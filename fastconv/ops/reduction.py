@@ -35,18 +35,21 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _reduce("mean", x, axis, keepdims)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The largest element; equal ones share the gradient."""
-    return _reduce("max", x, axis, keepdims)
+def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """The largest element, at least ``initial``; equal ones share the gradient."""
+    y = _reduce("max", x, axis, keepdims)
+    return y if initial is None else bind("maximum", y, initial)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """The smallest element; equal ones share the gradient."""
-    return _reduce("min", x, axis, keepdims)
+def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
+    """The smallest element, at most ``initial``; equal ones share the gradient."""
+    y = _reduce("min", x, axis, keepdims)
+    return y if initial is None else bind("minimum", y, initial)
 
 
-def prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: str | None = None) -> Any:
     """The product."""
+    x = operand(x) if dtype is None else bind("cast", operand(x), dtype=dtype)
     return _reduce("prod", x, axis, keepdims)
 
 

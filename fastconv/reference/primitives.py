@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastconv.reference import (
+    host,
     linear,
     normalization,
     philox,
@@ -27,4 +28,5 @@ EVAL: dict[str, Callable[..., Any]] = {
     **softmax.EVAL,
     **philox.EVAL,
     **update.EVAL,
+    **host.EVAL,
 }

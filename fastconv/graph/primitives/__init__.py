@@ -1,6 +1,7 @@
 """Every primitive, family by family; importing this package registers them all."""
 
 from fastconv.graph.primitives import (
+    host,
     linear,
     normalization,
     pointwise,
@@ -13,6 +14,7 @@ from fastconv.graph.primitives import (
 )
 
 __all__ = [
+    "host",
     "linear",
     "normalization",
     "pointwise",

@@ -1,0 +1,305 @@
+"""Trigonometric, hyperbolic and other functions of one or two numbers, element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fastconv.graph import bind
+from fastconv.ops.elementwise import (
+    absolute,
+    cos,
+    divide,
+    exp,
+    expm1,
+    floor,
+    log,
+    log1p,
+    maximum,
+    minimum,
+    multiply,
+    power,
+    rsqrt,
+    sign,
+    sin,
+    sqrt,
+    square,
+    subtract,
+    where,
+)
+from fastconv.ops.host import host, with_gradient
+from fastconv.ops.operand import as_float, operand
+
+_LN2 = math.log(2.0)
+
+
+def tan(x: Any) -> Any:
+    """The tangent of x in radians."""
+    return divide(sin(x), cos(x))
+
+
+def arctan(x: Any) -> Any:
+    """The angle in (-pi/2, pi/2) whose tangent is x.
+
+    Arguments above tan(pi/8) are first turned by pi/4 or pi/2 (Cephes, S. Moshier, 1989).
+
+    >>> float(arctan(1.0)) == np.float32(np.pi / 4)
+    True
+    """
+    x = as_float(x)
+    size = absolute(x)
+    far, middle = size > 2.414213562373095, size > 0.4142135623730951
+    turned = where(middle, divide(size - 1.0, size + 1.0), size)
+    turned = where(far, divide(-1.0, maximum(size, 1.0)), turned)
+    start = where(far, math.pi / 2, where(middle, math.pi / 4, 0.0))
+    z = square(turned)
+    tail = ((8.05374449538e-2 * z - 1.38776856032e-1) * z + 1.99777106478e-1) * z
+    y = multiply(sign(x), start + turned + turned * z * (tail - 3.33329491539e-1))
+    return with_gradient(where(bind("isnan", x), x, y), [x], lambda dy: dy / (square(x) + 1.0))
+
+
+def arctan2(x1: Any, x2: Any) -> Any:
+    """The angle of the point (x2, x1) in [-pi, pi].
+
+    >>> round(float(arctan2(1.0, -1.0)), 4)
+    2.3562
+    """
+    y, x = as_float(x1), as_float(x2)
+    level = bind("equal", x, 0.0)
+    turned = arctan(divide(y, where(level, 1.0, x)))
+    behind = where(y < 0.0, -math.pi, math.pi)
+    straight = sign(y) * (math.pi / 2)
+    return where(level, straight, where(x < 0.0, turned + behind, turned))
+
+
+def arcsin(x: Any) -> Any:
+    """The angle in [-pi/2, pi/2] whose sine is x; NaN outside of [-1, 1]."""
+    x = as_float(x)
+    root = sqrt((1.0 - x) * (1.0 + x))
+    return with_gradient(arctan2(x, root), [x], lambda dy: dy / root)
+
+
+def arccos(x: Any) -> Any:
+    """The angle in [0, pi] whose cosine is x; NaN outside of [-1, 1]."""
+    x = as_float(x)
+    root = sqrt((1.0 - x) * (1.0 + x))
+    return with_gradient(arctan2(root, x), [x], lambda dy: -dy / root)
+
+
+def sinh(x: Any) -> Any:
+    """The hyperbolic sine."""
+    size = absolute(as_float(x))
+    return sign(x) * (0.5 * subtract(expm1(size), expm1(-size)))
+
+
+def cosh(x: Any) -> Any:
+    """The hyperbolic cosine."""
+    return 0.5 * (exp(x) + exp(-as_float(x)))
+
+
+def arcsinh(x: Any) -> Any:
+    """The inverse of sinh."""
+    x = as_float(x)
+    size = absolute(x)
+    y = sign(x) * log1p(size + square(size) / (1.0 + sqrt(square(size) + 1.0)))
+    return with_gradient(y, [x], lambda dy: dy * rsqrt(square(x) + 1.0))
+
+
+def arccosh(x: Any) -> Any:
+    """The inverse of cosh, from 0; NaN below 1."""
+    t = as_float(x) - 1.0
+    return log1p(t + sqrt(t * (t + 2.0)))
+
+
+def arctanh(x: Any) -> Any:
+    """The inverse of tanh; NaN outside of [-1, 1]."""
+    x = as_float(x)
+    return 0.5 * (log1p(x) - log1p(-x))
+
+
+def log2(x: Any) -> Any:
+    """The logarithm to base 2."""
+    return log(x) * (1.0 / _LN2)
+
+
+def log10(x: Any) -> Any:
+    """The logarithm to base 10."""
+    return log(x) * (1.0 / math.log(10.0))
+
+
+def exp2(x: Any) -> Any:
+    """2 to the power x."""
+    return power(2.0, as_float(x))
+
+
+def logaddexp(x1: Any, x2: Any) -> Any:
+    """log(exp(x1) + exp(x2)), without overflow."""
+    x1, x2 = as_float(x1), as_float(x2)
+    return maximum(x1, x2) + log1p(exp(-absolute(subtract(x1, x2))))
+
+
+def logaddexp2(x1: Any, x2: Any) -> Any:
+    """log2(2^x1 + 2^x2), without overflow."""
+    return logaddexp(as_float(x1) * _LN2, as_float(x2) * _LN2) * (1.0 / _LN2)
+
+
+def cbrt(x: Any) -> Any:
+    """The cube root."""
+    x = as_float(x)
+    y = sign(x) * power(absolute(x), 1.0 / 3.0)
+    return with_gradient(y, [x], lambda dy: dy / (3.0 * square(y)))
+
+
+def hypot(x1: Any, x2: Any) -> Any:
+    """sqrt(x1^2 + x2^2), without overflow."""
+    a, b = absolute(as_float(x1)), absolute(as_float(x2))
+    large = maximum(a, b)
+    small = minimum(a, b)
+    ratio = small / where(bind("equal", large, 0.0), 1.0, large)
+    return large * sqrt(1.0 + square(ratio))
+
+
+def sinc(x: Any) -> Any:
+    """sin(pi x) / (pi x), and 1 at 0."""
+    at = as_float(x) * math.pi
+    zero = bind("equal", at, 0.0)
+    return where(zero, 1.0, sin(at) / where(zero, 1.0, at))
+
+
+def erfc(x: Any) -> Any:
+    """1 - erf(x)."""
+    return 1.0 - bind("erf", as_float(x))
+
+
+def erfinv(x: Any) -> Any:
+    """The inverse of the error function on (-1, 1) (Giles, 2012)."""
+    x = as_float(x)
+    w = -log((1.0 - x) * (1.0 + x))
+    near, far = w - 2.5, sqrt(maximum(w, 5.0)) - 3.0
+    p: Any = 2.81022636e-08
+    for c in (3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503,
+              -0.00417768164, 0.246640727, 1.50140941):  # fmt: skip
+        p = near * p + c
+    q: Any = -0.000200214257
+    for c in (0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613,
+              0.00943887047, 1.00167406, 2.83297682):  # fmt: skip
+        q = far * q + c
+    y = where(w < 5.0, p, q) * x
+    y = where(bind("equal", absolute(x), 1.0), sign(x) * math.inf, y)
+    half = math.sqrt(math.pi) / 2.0
+    return with_gradient(y, [x], lambda dy: dy * half * exp(square(y)))
+
+
+def deg2rad(x: Any) -> Any:
+    """Degrees as radians."""
+    return as_float(x) * (math.pi / 180.0)
+
+
+def rad2deg(x: Any) -> Any:
+    """Radians as degrees."""
+    return as_float(x) * (180.0 / math.pi)
+
+
+def trunc(x: Any) -> Any:
+    """The whole part of x."""
+    x = operand(x)
+    return sign(x) * floor(absolute(x))
+
+
+def fmod(x1: Any, x2: Any) -> Any:
+    """The remainder of x1 / x2 with the sign of x1."""
+    x1, x2 = operand(x1), operand(x2)
+    return sign(x1) * bind("mod", absolute(x1), absolute(x2))
+
+
+def divide_no_nan(x1: Any, x2: Any) -> Any:
+    """x1 / x2, and 0 where x2 is 0."""
+    x1, x2 = as_float(x1), as_float(x2)
+    zero = bind("equal", x2, 0.0)
+    return where(zero, 0.0, divide(x1, where(zero, 1.0, x2)))
+
+
+def ldexp(x1: Any, x2: Any) -> Any:
+    """x1 * 2^x2."""
+    return multiply(as_float(x1), exp2(x2))
+
+
+def i0(x: Any) -> Any:
+    """The modified Bessel function of the first kind, of order 0."""
+    x = as_float(x)
+    (y,) = host([x.shape], ["float32"], "i0", np.i0, x)
+    return y
+
+
+def nextafter(x1: Any, x2: Any) -> Any:
+    """The float32 that follows x1 in the direction of x2."""
+    return _on_host("nextafter", np.nextafter, as_float(x1), as_float(x2), "float32")
+
+
+def _on_host(name: str, f: Any, x1: Any, x2: Any, dtype: str) -> Any:
+    from fastconv.graph.primitives.common import broadcast_shapes
+
+    (y,) = host([broadcast_shapes(name, x1.shape, x2.shape)], [dtype], name, f, x1, x2)
+    return y
+
+
+def _integers(name: str, x: Any) -> Any:
+    x = operand(x)
+    if str(x.dtype).startswith("float"):
+        raise TypeError(f"{name}: needs integers, got {x.dtype}")
+    return x if str(x.dtype) != "int64" else bind("cast", x, dtype="int32")
+
+
+def _of_integers(name: str, f: Any, x1: Any, x2: Any) -> Any:
+    a, b = _integers(name, x1), _integers(name, x2)
+    dtype = a.dtype if str(a.dtype) == str(b.dtype) else "int32"
+    return _on_host(name, f, a, b, str(dtype))
+
+
+def bitwise_and(x: Any, y: Any) -> Any:
+    """The bits that are set in both integers."""
+    return _of_integers("bitwise_and", np.bitwise_and, x, y)
+
+
+def bitwise_or(x: Any, y: Any) -> Any:
+    """The bits that are set in either integer."""
+    return _of_integers("bitwise_or", np.bitwise_or, x, y)
+
+
+def bitwise_xor(x: Any, y: Any) -> Any:
+    """The bits that are set in one of the integers."""
+    return _of_integers("bitwise_xor", np.bitwise_xor, x, y)
+
+
+def bitwise_not(x: Any) -> Any:
+    """The bits that are not set."""
+    x = _integers("bitwise_not", x)
+    (y,) = host([x.shape], [str(x.dtype)], "bitwise_not", np.bitwise_not, x)
+    return y
+
+
+def left_shift(x: Any, y: Any) -> Any:
+    """Integers with their bits moved up by y."""
+    return _of_integers("left_shift", np.left_shift, x, y)
+
+
+def right_shift(x: Any, y: Any) -> Any:
+    """Integers with their bits moved down by y."""
+    return _of_integers("right_shift", np.right_shift, x, y)
+
+
+def gcd(x1: Any, x2: Any) -> Any:
+    """The greatest common divisor of integers."""
+    return _of_integers("gcd", np.gcd, x1, x2)
+
+
+def lcm(x1: Any, x2: Any) -> Any:
+    """The least common multiple of integers."""
+    return _of_integers("lcm", np.lcm, x1, x2)
+
+
+bitwise_invert = bitwise_not
+bitwise_left_shift = left_shift
+bitwise_right_shift = right_shift
