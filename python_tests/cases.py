@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from case import (
     Arg,
     Case,
@@ -27,6 +28,7 @@ from case import (
 )
 
 from fastconv.graph import PRIMITIVES
+from fastconv.graph.primitives.host import HostFunction
 
 
 def _size(shape: Sequence[int]) -> int:
@@ -490,6 +492,28 @@ def _updates() -> list[Case]:
     return rows
 
 
+class _Doubled:
+    """A gradient that is twice what comes back."""
+
+    def __repr__(self) -> str:
+        return "doubled"
+
+    def __call__(self, dy: Any) -> Any:
+        return dy * 2.0
+
+
+def _hosts() -> list[Case]:
+    def ranked(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return np.sort(x * y, axis=-1)
+
+    function = HostFunction(ranked, [((None, 5), "float32")], "ranked")
+    x = Arg((3, 5), batched=True)
+    return [
+        Case("numpy_function", (x, x), {"function": function}),
+        Case("custom_gradient", (x, x), {"gradient": _Doubled()}, differentiable=False),
+    ]
+
+
 CASES: list[Case] = [
     *_pointwise(),
     *_reductions(),
@@ -501,6 +525,7 @@ CASES: list[Case] = [
     *_softmaxes(),
     *_randoms(),
     *_updates(),
+    *_hosts(),
 ]
 COVERED = {case.op for case in CASES}
 UNCOVERED = set(PRIMITIVES) - COVERED

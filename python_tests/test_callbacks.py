@@ -1,10 +1,14 @@
 """Callbacks: when they are called, and what each of them does."""
 
+import re
+import struct
+
 import numpy as np
 import pytest
 
-from fastconv import callbacks, config, layers
+from fastconv import callbacks, config, layers, optimizers
 from fastconv.models import Sequential
+from fastconv.utils.event_file import crc32c
 
 RNG = np.random.default_rng(2)
 X = RNG.standard_normal((40, 4)).astype("float32")
@@ -248,3 +252,78 @@ def test_wrong_use():
         model().fit(X, Y, callbacks=["early"], verbose=0)
     with pytest.warns(UserWarning, match="not available"):
         model().fit(X, Y, callbacks=[callbacks.EarlyStopping("val_loss")], verbose=0)
+
+
+def events_of(folder):
+    """(tag, value, step) of every point of the event files in a folder."""
+    points = []
+    for path in sorted(folder.iterdir()):
+        data, at = path.read_bytes(), 0
+        while at < len(data):
+            (size,) = struct.unpack_from("<Q", data, at)
+            record = data[at + 12 : at + 12 + size]
+            for start, part in ((at, data[at : at + 8]), (at + 4, record)):
+                place = start + 8 if start == at else at + 12 + size
+                (crc,) = struct.unpack_from("<I", data, place)
+                turned = (crc - 0xA282EAD8) & 0xFFFFFFFF
+                assert (turned >> 17 | turned << 15) & 0xFFFFFFFF == crc32c(part)
+            at += size + 16
+            tag = re.search(rb"((?:epoch|batch)_\w+?)\x15(....)", record, re.DOTALL)
+            if tag:
+                step = record[10] if record[9] == 16 else 0
+                points.append((tag[1].decode(), struct.unpack("<f", tag[2])[0], step))
+    return points
+
+
+def test_tensorboard_gets_its_curves(tmp_path):
+    net = model()
+    board = callbacks.TensorBoard(tmp_path, update_freq=2, write_steps_per_second=True)
+    history = net.fit(
+        X, Y, batch_size=10, epochs=2, callbacks=[board], verbose=0, validation_data=(X, Y)
+    ).history
+    train, validation = events_of(tmp_path / "train"), events_of(tmp_path / "validation")
+    losses = [(v, step) for tag, v, step in train if tag == "epoch_loss"]
+    assert losses == [(pytest.approx(v), i) for i, v in enumerate(history["loss"])]
+    assert [s for tag, _, s in train if tag == "batch_loss"] == [2, 4, 6, 8]
+    assert {t for t, *_ in validation} == {"epoch_loss", "epoch_accuracy"}
+    assert any(t == "epoch_steps_per_second" and v > 0 for t, v, _ in train)
+    with pytest.raises(ValueError, match="histogram_freq"):
+        callbacks.TensorBoard(tmp_path, histogram_freq=1)
+
+
+@pytest.mark.parametrize("each_epoch", [False, True])
+def test_averages_in_place_of_weights(each_epoch):
+    """Training is what it is without the callback; what is saved and evaluated are averages."""
+    saved, validated = [], []
+
+    class Look(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            saved.append(self.model.get_weights())
+
+        def on_test_batch_end(self, batch, logs=None):
+            validated.append(self.model.get_weights())
+
+    def trained(*more):
+        net = model(optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9))
+        net.fit(X, Y, epochs=2, batch_size=10, shuffle=False, verbose=0, callbacks=more,
+                validation_data=(X, Y), validation_batch_size=40)  # fmt: skip
+        return net
+
+    plain = trained()
+    swapped = trained(callbacks.SwapEMAWeights(swap_on_epoch=each_epoch), Look())
+    for a, b in zip(plain.get_weights(), swapped.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    last = saved[-1] if each_epoch else validated[-1]
+    for a, b in zip(swapped.get_weights(), last, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="use_ema=True"):
+        model().fit(X, Y, verbose=0, callbacks=[callbacks.SwapEMAWeights()])
+
+
+def test_a_loss_of_nan_can_raise():
+    bad = X.copy()
+    bad[:] = 3e38
+    net = Sequential([layers.Input((4,)), layers.Dense(1)])
+    net.compile("sgd", "mse")
+    with pytest.raises(RuntimeError, match="Invalid loss"):
+        net.fit(bad, Y, verbose=0, callbacks=[callbacks.TerminateOnNaN(raise_error=True)])

@@ -110,7 +110,15 @@ class CSVLogger(Callback):
 class TerminateOnNaN(Callback):
     """Stops training when the loss is NaN or infinite, and says which step of which layer made the
     first such number. With ``compile(check_numerics=True)`` that is an error instead, and the
-    weights are still those from before it."""
+    weights are still those from before it.
+
+    Args:
+        raise_error: raise ``RuntimeError`` instead of ending the fit.
+    """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error
 
     def watches_numerics(self) -> bool:
         return True
@@ -126,5 +134,8 @@ class TerminateOnNaN(Callback):
         if loss is None or math.isfinite(loss) or self.model.stop_training:
             return
         finding = self.model.first_not_finite()
-        print(f"{where}: Invalid loss, terminating training" + (f": {finding}" if finding else ""))
+        text = f"{where}: Invalid loss, terminating training" + (f": {finding}" if finding else "")
+        if self.raise_error:
+            raise RuntimeError(text)
+        print(text)
         self.model.stop_training = True

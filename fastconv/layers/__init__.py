@@ -8,17 +8,25 @@ from fastconv.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, 
 from fastconv.layers.batch_normalization import BatchNormalization
 from fastconv.layers.conv1d import Conv1D
 from fastconv.layers.conv2d import Conv2D
-from fastconv.layers.conv2d_transpose import Conv2DTranspose
+from fastconv.layers.conv_transpose import Conv1DTranspose, Conv2DTranspose
 from fastconv.layers.dense import Dense
-from fastconv.layers.depthwise_conv2d import DepthwiseConv2D
+from fastconv.layers.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
 from fastconv.layers.dropout import (
+    AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
     SpatialDropout1D,
     SpatialDropout2D,
 )
-from fastconv.layers.example_normalization import GroupNormalization, LayerNormalization
+from fastconv.layers.einsum_dense import EinsumDense
+from fastconv.layers.embedding import Embedding
+from fastconv.layers.example_normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from fastconv.layers.function import ActivityRegularization, Identity, Lambda
 from fastconv.layers.image_colors import RandomBrightness, RandomContrast
 from fastconv.layers.image_geometry import (
@@ -37,6 +45,7 @@ from fastconv.layers.merging import (
     Add,
     Average,
     Concatenate,
+    Dot,
     Maximum,
     Minimum,
     Multiply,
@@ -44,6 +53,7 @@ from fastconv.layers.merging import (
     add,
     average,
     concatenate,
+    dot,
     maximum,
     minimum,
     multiply,
@@ -74,12 +84,14 @@ from fastconv.layers.reshaping import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
-from fastconv.layers.separable_conv2d import SeparableConv2D
+from fastconv.layers.separable_conv import SeparableConv1D, SeparableConv2D
 
 Convolution1D = Conv1D
 Convolution2D = Conv2D
+Convolution1DTranspose = Conv1DTranspose
 Convolution2DTranspose = Conv2DTranspose
 DepthwiseConvolution2D = DepthwiseConv2D
+SeparableConvolution1D = SeparableConv1D
 SeparableConvolution2D = SeparableConv2D
 AvgPool1D = AveragePooling1D
 AvgPool2D = AveragePooling2D
@@ -115,6 +127,7 @@ __all__ = [
     "Activation",
     "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -124,17 +137,23 @@ __all__ = [
     "CenterCrop",
     "Concatenate",
     "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
     "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
     "Cropping1D",
     "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
     "DepthwiseConvolution2D",
+    "Dot",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
@@ -166,6 +185,7 @@ __all__ = [
     "OpLayer",
     "PReLU",
     "Permute",
+    "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -178,12 +198,15 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "SeparableConv1D",
     "SeparableConv2D",
+    "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout1D",
     "SpatialDropout2D",
     "Subtract",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "ZeroPadding1D",
@@ -192,6 +215,7 @@ __all__ = [
     "average",
     "concatenate",
     "deserialize",
+    "dot",
     "maximum",
     "minimum",
     "multiply",

@@ -22,6 +22,7 @@ class BaseConv(Layer):
     """
 
     rank: int
+    causal = False  # whether padding may be "causal"
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class BaseConv(Layer):
         self.strides = sizes(layer, "strides", strides, self.rank)
         self.dilation_rate = sizes(layer, "dilation_rate", dilation_rate, self.rank)
         self.groups = sizes(layer, "groups", groups, 1)[0]
-        self.padding = padding_name(layer, padding)
+        self.padding = padding_name(layer, padding, causal=self.causal)
         self.data_format = standardize_data_format(data_format)
         if self.filters is not None and self.filters % self.groups:
             raise ValueError(
@@ -104,12 +105,18 @@ class BaseConv(Layer):
         assert self.filters is not None
         self.bias = self._add_bias(self.filters)
 
+    def _padding(self) -> str | list[int]:
+        """As ops take it: "causal" is zeros before the sequence alone."""
+        if self.padding != "causal":
+            return self.padding
+        return [0, 0, self.dilation_rate[0] * (self.kernel_size[0] - 1), 0]
+
     def call(self, inputs: Any) -> Any:
         y = ops.conv(
             as_float(inputs),
             self.kernel,
             strides=self.strides,
-            padding=self.padding,
+            padding=self._padding(),
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
             bias=self.bias,

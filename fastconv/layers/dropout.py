@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv import random
+from fastconv import ops, random
 from fastconv.config import standardize_data_format
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
@@ -139,3 +139,30 @@ class GaussianDropout(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+class AlphaDropout(Dropout):
+    """Dropout that keeps mean and variance of self-normalizing nets (Klambauer et al., 2017).
+
+    Dropped inputs get the value that SELU saturates at.
+    """
+
+    def __init__(
+        self,
+        rate: Any,
+        noise_shape: Sequence[int | None] | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(rate, noise_shape, seed, **kwargs)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        x = as_float(inputs)
+        if not training or self.rate in (0, 1):
+            return x
+        low = -1.7580993408473766  # -1.0507 * 1.6733
+        ones = ops.ones_like(x)
+        kept = random.dropout(ones, self.rate, self._mask_shape(x), self.seed)
+        a = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
+        mixed = ops.where(ops.greater(kept, 0.0), x, low)
+        return a * mixed - a * low * self.rate

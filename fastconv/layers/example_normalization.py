@@ -168,3 +168,51 @@ class GroupNormalization(_ExampleNormalization):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups, "axis": self.axis}
+
+
+class UnitNormalization(Layer):
+    """Each example divided by its norm along ``axis``, which counts as at least 1e-6."""
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis if isinstance(axis, int) else list(axis)
+
+    def call(self, inputs: Any) -> Any:
+        x = as_float(inputs)
+        total = ops.sum(ops.square(x), axis=self.axis, keepdims=True)
+        return x * ops.rsqrt(ops.maximum(total, 1e-12))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+class RMSNormalization(Layer):
+    """Each example divided by the root of its mean square along ``axis``, times a scale.
+
+    Zhang and Sennrich, 2019.
+    """
+
+    def __init__(
+        self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.epsilon = float(epsilon)
+
+    def build(self, input_shape: Any) -> None:
+        axes = [self.axis] if isinstance(self.axis, int) else self.axis
+        self.scale = self.add_weight(
+            name="scale", shape=[input_shape[a] for a in axes], initializer="ones"
+        )
+
+    def call(self, inputs: Any) -> Any:
+        return ops.rms_normalization(as_float(inputs), self.scale, self.axis, self.epsilon)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}

@@ -33,9 +33,10 @@ class Resizing(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.height, self.width = sizes("Resizing", "height and width", (height, width), 2)
-        if interpolation not in image.INTERPOLATIONS:
+        if interpolation not in image.RESIZES:
             raise ValueError(
-                f"Resizing: interpolation must be 'nearest' or 'bilinear', got {interpolation!r}"
+                "Resizing: interpolation must be 'nearest', 'bilinear' or 'bicubic', got "
+                f"{interpolation!r}"
             )
         if antialias:
             raise ValueError("Resizing: antialias=True is not supported")

@@ -31,13 +31,15 @@ def sizes(
     return result
 
 
-def padding_name(layer: str, value: Any) -> str:
-    """``"valid"`` or ``"same"``, in any case.
+def padding_name(layer: str, value: Any, *, causal: bool = False) -> str:
+    """``"valid"`` or ``"same"``, in any case; ``"causal"`` where a layer has it.
 
     Raises:
         ValueError: for anything else.
     """
     name = value.lower() if isinstance(value, str) else value
+    if causal and name == "causal":
+        return "causal"
     if name not in ("valid", "same"):
         raise ValueError(f"{layer}: padding must be 'valid' or 'same', got {value!r}")
     return str(name)

@@ -115,6 +115,66 @@ class Concatenate(Merge):
         return {**super().get_config(), "axis": self.axis}
 
 
+class Dot(Merge):
+    """Sums of products of two inputs over an axis of each.
+
+    Args:
+        axes: the axis, or one for each input; not 0, the batch.
+        normalize: divide by the norms first: the cosine of the angle.
+    """
+
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        given = [axes, axes] if isinstance(axes, int) else list(axes)
+        if len(given) != 2 or 0 in given:
+            raise ValueError(f"Dot: axes must be an axis after the batch or two, got {axes!r}")
+        self.axes = axes if isinstance(axes, int) else tuple(axes)
+        self.normalize = bool(normalize)
+
+    def _check_shapes(self, shapes: list[Any]) -> None:
+        a, b = self._axes(shapes)
+        if len(shapes) != 2 or shapes[0][a] != shapes[1][b]:
+            raise ValueError(
+                f"layer {self.name!r} (Dot) needs two inputs of one size along axes {self.axes}, "
+                f"got {', '.join(map(str, shapes))}"
+            )
+
+    def _axes(self, shapes: list[Any]) -> list[int]:
+        given = [self.axes] * 2 if isinstance(self.axes, int) else list(self.axes)
+        return [a % len(s) for a, s in zip(given, shapes, strict=False)]
+
+    def call(self, inputs: Sequence[Any]) -> Any:
+        x, y = inputs
+        a, b = self._axes([x.shape, y.shape])
+        if self.normalize:
+            x, y = (_unit(t, i) for t, i in ((x, a), (y, b)))
+        rows = [chr(ord("b") + i) for i in range(x.ndim - 1)]
+        columns = [chr(ord("n") + i) for i in range(y.ndim - 1)]
+        rows[a - 1] = columns[b - 1] = "z"
+        kept = [c for c in rows + columns if c != "z"]
+        y = ops.einsum(f"a{''.join(rows)},a{''.join(columns)}->a{''.join(kept)}", x, y)
+        return y if kept else ops.expand_dims(y, -1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        a, b = self._axes(list(input_shape))
+        x, y = (tuple(s) for s in input_shape)
+        kept = (*x[1:a], *x[a + 1 :], *y[1:b], *y[b + 1 :])
+        return (x[0], *(kept or (1,)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def _unit(x: Any, axis: int) -> Any:
+    total = ops.sum(ops.square(x), axis=axis, keepdims=True)
+    return x * ops.rsqrt(ops.maximum(total, 1e-12))
+
+
+def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
+    """``Dot(axes, **kwargs)(inputs)``."""
+    return Dot(axes, **kwargs)(inputs)
+
+
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:
     """``Add(**kwargs)(inputs)``."""
     return Add(**kwargs)(inputs)

@@ -224,7 +224,7 @@ class UpSampling2D(Layer):
 
     Args:
         size: factors of the height and the width.
-        interpolation: ``"nearest"`` or ``"bilinear"``.
+        interpolation: ``"nearest"``, ``"bilinear"`` or ``"bicubic"``.
 
     Raises:
         ValueError: for another interpolation.
@@ -240,9 +240,9 @@ class UpSampling2D(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if interpolation not in ("nearest", "bilinear"):
+        if interpolation not in ("nearest", "bilinear", "bicubic"):
             raise ValueError(
-                "UpSampling2D: interpolation must be 'nearest' or 'bilinear', got "
+                "UpSampling2D: interpolation must be 'nearest', 'bilinear' or 'bicubic', got "
                 f"{interpolation!r}"
             )
         self.size = sizes("UpSampling2D", "size", size, 2)
@@ -252,10 +252,12 @@ class UpSampling2D(Layer):
     def call(self, inputs: Any) -> Any:
         x = channels_last(inputs, self.data_format)
         sy, sx = self.size
-        if self.interpolation == "bilinear":
+        if self.interpolation != "nearest":
             _, height, width, _ = x.shape
-            size = (height * sy, width * sx)
-            return restored(resize(x, size, data_format="channels_last"), self.data_format)
+            y = resize(
+                x, (height * sy, width * sx), self.interpolation, data_format="channels_last"
+            )
+            return restored(y, self.data_format)
         x = ops.repeat(ops.repeat(x, sy, axis=1), sx, axis=2)
         return restored(x, self.data_format)
 

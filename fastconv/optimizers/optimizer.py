@@ -397,6 +397,18 @@ class Optimizer:
                 if id(variable) in self._index:
                     variable.assign(self._averages[self._index[id(variable)]].numpy())
 
+    def swap_averages(self) -> None:
+        """Exchange the variables with their moving averages."""
+        for variable, average in zip(self._trainable, self._averages, strict=True):
+            value = variable.numpy()
+            variable.assign(average.numpy())
+            average.assign(value)
+
+    def keep_averages(self) -> None:
+        """Let the averages be what the variables are."""
+        for variable, average in zip(self._trainable, self._averages, strict=True):
+            average.assign(variable.numpy())
+
     # ---- configuration
 
     def __setstate__(self, state: dict[str, Any]) -> None:

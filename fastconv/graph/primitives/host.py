@@ -27,6 +27,9 @@ class HostFunction:
         self.name = name
         self.core = _core.HostFunction(_filling(function, self.specs, name))
 
+    def __repr__(self) -> str:
+        return self.name
+
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
         specs = self.specs
         if any(a.dtype == np.float64 for a in arrays):  # as the reference computes

@@ -10,23 +10,17 @@ from fastconv.layers.convolution import BaseConv
 from fastconv.layers.layer import as_float
 
 
-class SeparableConv2D(BaseConv):
-    """Depthwise convolution of images, then a 1x1 convolution that mixes the channels.
-
-    Weights: depthwise_kernel (height, width, channels, depth_multiplier), pointwise_kernel
-    (1, 1, channels * depth_multiplier, filters), bias (filters,).
-    """
-
-    rank = 2
+class BaseSeparableConv(BaseConv):
+    """Depthwise convolution, then one of size 1 that mixes the channels."""
 
     def __init__(
         self,
         filters: int,
         kernel_size: int | Sequence[int],
-        strides: int | Sequence[int] = (1, 1),
+        strides: int | Sequence[int] = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: int | Sequence[int] = (1, 1),
+        dilation_rate: int | Sequence[int] = 1,
         depth_multiplier: int = 1,
         activation: Any = None,
         use_bias: bool = True,
@@ -77,7 +71,7 @@ class SeparableConv2D(BaseConv):
         )
         self.pointwise_kernel = self.add_weight(
             name="pointwise_kernel",
-            shape=(1, 1, channels * self.depth_multiplier, self.filters),
+            shape=(*[1] * self.rank, channels * self.depth_multiplier, self.filters),
             initializer=self.pointwise_initializer,
             regularizer=self.pointwise_regularizer,
             constraint=self.pointwise_constraint,
@@ -90,7 +84,7 @@ class SeparableConv2D(BaseConv):
             self.depthwise_kernel,
             self.pointwise_kernel,
             strides=self.strides,
-            padding=self.padding,
+            padding=self._padding(),
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
             bias=self.bias,
@@ -111,3 +105,24 @@ class SeparableConv2D(BaseConv):
             "depthwise_constraint": constraints.serialize(self.depthwise_constraint),
             "pointwise_constraint": constraints.serialize(self.pointwise_constraint),
         }
+
+
+class SeparableConv1D(BaseSeparableConv):
+    """Depthwise convolution of sequences, then one of size 1 that mixes the channels.
+
+    Weights: depthwise_kernel (size, channels, depth_multiplier), pointwise_kernel
+    (1, channels * depth_multiplier, filters), bias (filters,).
+    """
+
+    rank = 1
+    causal = True
+
+
+class SeparableConv2D(BaseSeparableConv):
+    """Depthwise convolution of images, then a 1x1 convolution that mixes the channels.
+
+    Weights: depthwise_kernel (height, width, channels, depth_multiplier), pointwise_kernel
+    (1, 1, channels * depth_multiplier, filters), bias (filters,).
+    """
+
+    rank = 2

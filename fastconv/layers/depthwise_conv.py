@@ -10,22 +10,17 @@ from fastconv.layers.convolution import BaseConv
 from fastconv.layers.layer import as_float
 
 
-class DepthwiseConv2D(BaseConv):
-    """Each channel convolved with ``depth_multiplier`` filters of its own.
-
-    Kernel (height, width, channels, depth_multiplier), output channels * depth_multiplier.
-    """
-
-    rank = 2
+class BaseDepthwiseConv(BaseConv):
+    """Each channel convolved with ``depth_multiplier`` filters of its own."""
 
     def __init__(
         self,
         kernel_size: int | Sequence[int],
-        strides: int | Sequence[int] = (1, 1),
+        strides: int | Sequence[int] = 1,
         padding: str = "valid",
         depth_multiplier: int = 1,
         data_format: str | None = None,
-        dilation_rate: int | Sequence[int] = (1, 1),
+        dilation_rate: int | Sequence[int] = 1,
         activation: Any = None,
         use_bias: bool = True,
         depthwise_initializer: Any = "glorot_uniform",
@@ -57,7 +52,8 @@ class DepthwiseConv2D(BaseConv):
         )
         if isinstance(depth_multiplier, bool) or depth_multiplier < 1:
             raise ValueError(
-                f"DepthwiseConv2D: depth_multiplier must be positive, got {depth_multiplier!r}"
+                f"{type(self).__name__}: depth_multiplier must be positive, "
+                f"got {depth_multiplier!r}"
             )
         self.depth_multiplier = int(depth_multiplier)
 
@@ -80,7 +76,7 @@ class DepthwiseConv2D(BaseConv):
             as_float(inputs),
             self.kernel,
             strides=self.strides,
-            padding=self.padding,
+            padding=self._padding(),
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
             bias=self.bias,
@@ -100,3 +96,21 @@ class DepthwiseConv2D(BaseConv):
             "depthwise_regularizer": regularizers.serialize(self.kernel_regularizer),
             "depthwise_constraint": constraints.serialize(self.kernel_constraint),
         }
+
+
+class DepthwiseConv1D(BaseDepthwiseConv):
+    """Each channel of sequences convolved with ``depth_multiplier`` filters of its own.
+
+    Kernel (size, channels, depth_multiplier), output channels * depth_multiplier.
+    """
+
+    rank = 1
+
+
+class DepthwiseConv2D(BaseDepthwiseConv):
+    """Each channel of images convolved with ``depth_multiplier`` filters of its own.
+
+    Kernel (height, width, channels, depth_multiplier), output channels * depth_multiplier.
+    """
+
+    rank = 2
