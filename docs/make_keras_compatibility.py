@@ -95,7 +95,8 @@ ARGUMENTS = {
 # What is missing for one reason, by namespace ("*": any).
 GROUPS = {
     "layers": {
-        "recurrent layers (not what fastconv is for)": r".*(LSTM|GRU|RNN).*|Bidirectional|TimeDistributed|Masking",
+        "recurrent layers (not what fastconv is for)": r".*(LSTM|GRU|RNN).*|Bidirectional"
+        "|TimeDistributed|Masking",
         "attention, text and tables (likewise)": r".*Attention|.*Embedding|.*Lookup|Hash.*|Text.*"
         "|CategoryEncoding|Discretization",
         "volumes": ".*3D",
