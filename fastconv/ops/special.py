@@ -45,8 +45,8 @@ def arctan(x: Any) -> Any:
 
     Arguments above tan(pi/8) are first turned by pi/4 or pi/2 (Cephes, S. Moshier, 1989).
 
-    >>> float(arctan(1.0)) == np.float32(np.pi / 4)
-    True
+    >>> round(float(arctan(1.0)), 4)
+    0.7854
     """
     x = as_float(x)
     size = absolute(x)
