@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# The core under sanitizers: .ci/sanitizers.sh [address] [thread] [neon], all of them by default.
+# The core under tools that see what tests do not: .ci/sanitizers.sh [PART ...], all but "quick" by
+# default.
 #
-#   address  AddressSanitizer and UndefinedBehaviorSanitizer, the kernel tests and those of hostile
-#            shapes, for every ISA of this machine
-#   thread   ThreadSanitizer, the tests of threads. GCC's OpenMP runtime is opaque to
-#            it, so this build makes the team's threads itself (csrc/runtime/threads.cpp)
-#   neon     the NEON kernels, cross-compiled with aarch64-linux-gnu-g++, against plain loops under
-#            qemu-aarch64 (Debian: g++-aarch64-linux-gnu qemu-user)
+#   quick     AddressSanitizer and UndefinedBehaviorSanitizer, the kernel tests for one ISA: what
+#             .ci/run does
+#   address   the same for every ISA of this machine, and the tests of programs and hostile shapes
+#   thread    ThreadSanitizer, the tests of threads. GCC's OpenMP runtime is opaque to it, so this
+#             build makes the team's threads itself (csrc/runtime/threads.cpp)
+#   memcheck  valgrind, a sample of the kernel tests' runs
+#   neon      the NEON kernels, cross-compiled with aarch64-linux-gnu-g++: the kernel tests' runs
+#             again under qemu-aarch64 (Debian: g++-aarch64-linux-gnu qemu-user)
+#   tidy      clang-tidy with .clang-tidy
 #
 # Needs GCC's sanitizer libraries, CMake, and a python3 with NumPy, pybind11, pytest and hypothesis
 # (PYTHON names another one). WORK keeps the builds for the next time.
@@ -32,18 +36,28 @@ build() { # name, sanitizers: a copy of the package with a core built with them
 
 library() { "${CXX:-g++}" -print-file-name="$1"; }
 
+sanitized() { # ISA, arguments of Python, in the tree of the build
+  # CPython keeps memory until it ends, which is not a leak of the core. Tests ask for more memory
+  # than there is, and want an error.
+  PYTHONPATH=$PWD LD_PRELOAD="$(library libasan.so) $(library libubsan.so)" FASTCONV_ISA=$1 \
+    ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    "$python" "${@:2}"
+}
+
+quick() {
+  build address address,undefined
+  cd "$work/address/tree"
+  sanitized "" -m pytest -q -p no:cacheprovider python_tests/kernels python_tests/test_kernels.py
+  cd "$root"
+}
+
 address() {
   build address address,undefined
   cd "$work/address/tree"
-  for isa in $(PYTHONPATH=$PWD LD_PRELOAD="$(library libasan.so) $(library libubsan.so)" \
-    ASAN_OPTIONS=detect_leaks=0 "$python" -c \
-    'from fastconv import _core; print(*_core.available_isas())'); do
+  for isa in $(sanitized "" -c 'from fastconv import _core; print(*_core.available_isas())'); do
     echo "== address, undefined: $isa"
-    # CPython keeps memory until it ends, which is not a leak of the core.
-    PYTHONPATH=$PWD LD_PRELOAD="$(library libasan.so) $(library libubsan.so)" FASTCONV_ISA=$isa \
-      ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-      "$python" -m pytest -q -p no:cacheprovider python_tests/kernels python_tests/test_kernels.py \
-      python_tests/test_programs.py python_tests/test_hostile.py
+    sanitized "$isa" -m pytest -q -p no:cacheprovider python_tests/kernels \
+      python_tests/test_kernels.py python_tests/test_programs.py python_tests/test_hostile.py
   done
   cd "$root"
 }
@@ -60,19 +74,47 @@ thread() {
   cd "$root"
 }
 
+record() { # what the kernel tests ask of the SSE4.2 kernels, and what they give
+  build plain ""
+  [ ! -f "$work/runs" ] || return 0
+  cd "$work/plain/tree"
+  RECORD=$work/runs.new FASTCONV_ISA=sse42 PYTHONPATH=$PWD:$PWD/python_tests "$python" -m pytest -q \
+    -p no:cacheprovider -p record_plans python_tests/kernels python_tests/test_kernels.py
+  cd "$root"
+  mv "$work/runs.new" "$work/runs"
+}
+
+memcheck() {
+  record
+  echo "== memcheck"
+  g++ -std=gnu++20 -O1 -g -fopenmp -Icsrc -I.ci/native .ci/native/replay.cpp \
+    $(find "$work/plain" -name '*.o' -not -path '*/bindings/*') -o "$work/replay"
+  FASTCONV_ISA=avx2 valgrind -q --error-exitcode=9 --fair-sched=yes "$work/replay" "$work/runs" 50
+}
+
 neon() {
+  record
   echo "== neon"
   local sources=(csrc/kernels/*.cpp csrc/dispatch/*.cpp csrc/runtime/*.cpp csrc/ops/*.cpp)
-  sources+=(csrc/plan/*.cpp .ci/neon.cpp)
+  sources+=(csrc/plan/*.cpp .ci/native/replay.cpp)
   mkdir -p "$work/neon"
   printf '%s\0' "${sources[@]}" | xargs -0 -P "$(nproc)" -I{} sh -c \
     'aarch64-linux-gnu-g++ -std=gnu++20 -O2 -Wno-psabi -fopenmp -ffp-contract=fast -fno-math-errno \
-     -fno-trapping-math -DFASTCONV_ISA=neon -Icsrc -c {} -o "$0/of_$(echo {} | tr / _).o"' "$work/neon"
-  aarch64-linux-gnu-g++ -static -fopenmp "$work"/neon/*.o -o "$work/neon/check"
-  qemu-aarch64 "$work/neon/check"
+     -fno-trapping-math -DFASTCONV_ISA=neon -Icsrc -I.ci/native -c {} \
+     -o "$0/of_$(echo {} | tr / _).o"' "$work/neon"
+  aarch64-linux-gnu-g++ -static -fopenmp "$work"/neon/*.o -o "$work/neon/replay"
+  qemu-aarch64 "$work/neon/replay" "$work/runs" "${EVERY:-1}"
 }
 
-for part in "${@:-address thread neon}"; do
-  for name in $part; do "$name"; done
-done
+tidy() {
+  echo "== clang-tidy"
+  local openmp
+  openmp=$(dirname "$("${CXX:-g++}" -print-file-name=include/omp.h)")
+  printf '%s\0' csrc/{dispatch,runtime,ops,plan}/*.cpp .ci/native/*.cpp |
+    xargs -0 -P "$(nproc)" -n 1 -I{} clang-tidy --quiet {} -- -std=c++20 -Icsrc -I.ci/native \
+      -idirafter "$openmp" 2> "$work/tidy.log"
+}
+
+[ $# -gt 0 ] || set -- address thread memcheck neon tidy
+for part in "$@"; do "$part"; done
 echo "== clean"

@@ -42,7 +42,8 @@ void run(EncodedPlan& encoded, std::span<const std::uint8_t> seed) {
         size = kMostBytes;
       if (size >= kMostBytes) throw std::length_error("large");
     }
-    if ((total += size) > kMostBytes) throw std::length_error("large");
+    total += size;
+    if (total > kMostBytes) throw std::length_error("large");
     held.push_back(filled(tensor.desc, size, seed));
     tensor.data = held.back().get();
   }
@@ -86,10 +87,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     EncodedPlan encoded = EncodedPlan::read(in);
     run(encoded, in.take(in.left()));
-  } catch (const std::invalid_argument&) {
-  } catch (const std::out_of_range&) {
-  } catch (const std::length_error&) {
+  } catch (const std::logic_error&) {  // invalid_argument, out_of_range, length_error
+    return 0;
   } catch (const std::bad_alloc&) {
+    return 0;
   }
   return 0;
 }

@@ -133,7 +133,7 @@ int main(int argc, char** argv) {
     std::printf("%s FILE [EVERY]: repeats every EVERYth recorded run\n", argv[0]);
     return 2;
   }
-  const int every = argc > 2 ? std::atoi(argv[2]) : 1;
+  const long every = argc > 2 ? std::strtol(argv[2], nullptr, 10) : 1;
   const char* isa = std::getenv("FASTCONV_ISA");
   choose_isa(isa == nullptr ? "" : isa);
   std::ifstream file(argv[1], std::ios::binary);

@@ -174,8 +174,9 @@ class DirectConv2dWeightGrad final : public Op {
                 bool first, float* dw, float* db, float* buffer) const {
     const Convolution& c = conv_;
     const bool empty = band.images.size() == 0;
-    const Pixels x = empty ? Pixels{} : x_of(ctx, band, group, buffer);
-    const Pixels dy = empty ? Pixels{} : dy_of(ctx, band, group, buffer + x_copy_size());
+    const Pixels none{dw, 0, 0, 0};
+    const Pixels x = empty ? none : x_of(ctx, band, group, buffer);
+    const Pixels dy = empty ? none : dy_of(ctx, band, group, buffer + x_copy_size());
     for (std::int64_t p = panels.begin; p < panels.end; ++p) {
       const Panel& panel = panels_[static_cast<std::size_t>(p)];
       const TileSet& tiles = *panel.tiles;

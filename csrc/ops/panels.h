@@ -38,7 +38,7 @@ inline void run_tiles(TileCall call, const TileFn* kind, int max_rows, std::int6
     call.tiles = tiles;
     kind[tile_rows - 1](call);
     const std::int64_t done = tiles * tile_rows;
-    if (call.a != nullptr) call.a += done * row_step;
+    call.a += done * row_step;
     call.c += done * call.c_stride;
     if (call.base != nullptr) call.base += done * call.base_stride;
     if (call.mask != nullptr) call.mask += done * call.c_stride;

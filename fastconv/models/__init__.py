@@ -37,7 +37,10 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
         config = json.loads(json_string)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not the JSON of a model: {error}") from error
-    model = deserialize_keras_object(config, custom_objects)
+    try:
+        model = deserialize_keras_object(config, custom_objects)
+    except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ValueError(f"the JSON describes no model: {error!r}") from error
     if not isinstance(model, Model):
         raise ValueError("the JSON describes no model")
     return model

@@ -31,7 +31,8 @@ def _total(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def _mean(x: Array, axis: tuple[int, ...], keepdims: bool) -> Any:
     n = math.prod(x.shape[a] for a in axis)
-    return np.sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(max(1, n))
+    with np.errstate(invalid="ignore"):  # the mean of nothing is NaN
+        return np.sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(n)
 
 
 def _count(x: Array, *, axes: Sequence[int]) -> Any:

@@ -63,15 +63,31 @@ def existing(path: str | os.PathLike[str], what: str) -> Path:
     return file
 
 
+def is_zip(path: Path) -> bool:
+    import struct
+    import zipfile
+
+    try:
+        return zipfile.is_zipfile(path)
+    except (
+        struct.error,
+        zipfile.BadZipFile,
+        ValueError,
+        OverflowError,
+    ):  # what damage does in some releases of Python
+        return False
+
+
 @contextmanager
 def blamed_on(path: Path, what: str) -> Iterator[None]:
     """Whatever a damaged or foreign file causes inside becomes a ValueError that names it."""
+    import struct
     import zipfile
     import zlib
 
     try:
         yield
-    except (zipfile.BadZipFile, OSError, EOFError, zlib.error) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, struct.error) as error:
         raise ValueError(f"{path} is damaged or not {what}: {error}") from error
     except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ValueError(f"{path} is damaged or not {what}: {_text(error)}") from error

@@ -309,8 +309,8 @@ def _deserialize_instance(
         builder = getattr(cls, "from_config", None)
         try:
             obj = builder(dict(inner)) if builder is not None else cls(**inner)
-        except TypeError as error:
-            raise ValueError(f"the config of {name} does not fit: {error}") from error
+        except (TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
+            raise ValueError(f"the config of {name} does not fit: {error!r}") from error
         build_config = config.get("build_config")
         if build_config and hasattr(obj, "build_from_config"):
             obj.build_from_config(build_config)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from fastconv.saving import keras_archive, legacy_h5
-from fastconv.saving.files import atomic, blamed_on, checked_target, existing
+from fastconv.saving.files import atomic, blamed_on, checked_target, existing, is_zip
 from fastconv.saving.opening import is_hdf5, opened
 from fastconv.saving.weights import read_weights, write_weights
 
@@ -64,7 +63,7 @@ def load_model(
     """
     del safe_mode
     path = existing(filepath, "a model")
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         return keras_archive.read_archive(path, custom_objects, compile)
     if is_hdf5(path):
         return legacy_h5.read_model(path, custom_objects, compile)
@@ -109,7 +108,7 @@ def load_weights(
         raise ValueError(
             f"model {model.name!r} has no weights yet: build it before loading weights into it"
         )
-    if zipfile.is_zipfile(path):
+    if is_zip(path):
         keras_archive.read_archive_weights(model, path, skip_mismatch)
         return
     if not is_hdf5(path):

@@ -202,7 +202,7 @@ def extract_archive(path: Path, folder: Path) -> None:
         _extract(path, folder)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"{path}: damaged ({error})") from error
-    except (EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+    except (EOFError, IndexError, NotImplementedError, RuntimeError, struct.error) as error:
         raise ValueError(f"{path}: damaged or not readable ({error})") from error
 
 
