@@ -371,6 +371,20 @@ def test_batch_norm_grad_reads_the_mask_itself() -> None:
     assert not any(s.name == "pointwise" for s in [*alone, *shared])
 
 
+def test_a_convolution_sums_up_what_is_normalized() -> None:
+    x, kernel, gamma, beta = image(), variable(3, 3, 4, 6), variable(6), variable(6)
+    with tracing():
+        y, mean, variance = bind(
+            "batch_norm", bind("conv2d", x, kernel, **CONV), gamma, beta, epsilon=1e-3
+        )
+        steps = fused([x], bind("relu", y), mean, variance)
+    assert [s.name for s in steps] == ["conv2d", "batch_norm"]
+    convolution, norm = steps
+    assert (convolution.attrs["moments"], norm.attrs["given"]) == (1, 1)
+    assert norm.inputs[3:] == convolution.outputs[1:]
+    assert norm.attrs["epilogue"] == "relu %0"
+
+
 def test_penalties_become_numbers_of_the_update() -> None:
     x, w = rows(3), variable(3, 2)
     with tracing() as trace:

@@ -352,6 +352,9 @@ class BoundPlan {
 }  // namespace
 
 void init_plan(py::module_& m) {
+  // pybind11 gives the GIL up while it looks for NumPy, in a way that a thread at the end of the
+  // interpreter does not survive (see gil.h): it is to look now.
+  py::dtype::of<float>();
   py::class_<BoundPlan>(m, "Plan", "Steps over one arena, made once and run many times.")
       .def(py::init<const std::vector<TensorTuple>&, const std::vector<StepTuple>&,
                     const std::vector<int>&, const std::vector<int>&, std::int64_t, bool>(),

@@ -6,18 +6,17 @@
 namespace fastconv::FASTCONV_ISA {
 namespace {
 
-// Rows whose sums are formed in registers. The block's sums are in memory, in the first-level
-// cache; a longer group touches them less often, and adds in shallower trees.
-constexpr int kGroup = 8;
 constexpr index_t kBlockRows = 128;
+constexpr index_t kGroupFloats = 4096;  // of rows that a channel's sums stay in registers for ...
+constexpr index_t kGroupRows = 8;       // ... or so many rows, if they are longer
+constexpr int kSums = 4;                // sums of a channel at a time
 
-template <int N>
-FC_INLINE vf tree_sum(const vf* v) {
-  if constexpr (N == 1)
-    return v[0];
-  else
-    return tree_sum<N / 2>(v) + tree_sum<N - N / 2>(v + N / 2);
+// The rows that are summed up together.
+FC_INLINE index_t group_rows(index_t channels) {
+  const index_t rows = kGroupFloats / channels / kSums * kSums;
+  return rows < kGroupRows ? kGroupRows : rows;
 }
+FC_INLINE vf total(const vf (&v)[kSums]) { return (v[0] + v[1]) + (v[2] + v[3]); }
 
 FC_INLINE void clear(float* work, index_t n) {
   __builtin_memset(work, 0, static_cast<std::size_t>(n) * sizeof(float));
@@ -26,28 +25,31 @@ FC_INLINE void add_to(double* __restrict total, const float* __restrict part, in
   for (index_t i = 0; i < n; ++i) total[i] += static_cast<double>(part[i]);
 }
 
-template <int R>
-FC_INLINE void moments_of(const float* x, index_t channels, const float* shift, float* sum,
-                          float* square) {
+FC_INLINE void moments_of(const float* x, index_t rows, index_t channels, const float* shift,
+                          float* sum, float* square) {
   for_vectors(channels, [&](index_t c, auto at) __attribute__((always_inline)) {
     const vf s = at.load(shift + c);
-    vf d[R], q[R];
-    FC_UNROLL for (int r = 0; r < R; ++r) {
-      d[r] = at.load(x + r * channels + c) - s;
-      q[r] = d[r] * d[r];
-    }
-    at.store(sum + c, at.load(sum + c) + tree_sum<R>(d));
-    at.store(square + c, at.load(square + c) + tree_sum<R>(q));
+    vf d[kSums] = {}, q[kSums] = {};
+    const auto add = [&](index_t r, int k) __attribute__((always_inline)) {
+      const vf v = at.load(x + r * channels + c) - s;
+      d[k] += v;
+      q[k] += v * v;
+    };
+    index_t r = 0;
+    for (; r + kSums <= rows; r += kSums) FC_UNROLL for (int k = 0; k < kSums; ++k) add(r + k, k);
+    for (; r < rows; ++r) add(r, 0);
+    at.store(sum + c, at.load(sum + c) + total(d));
+    at.store(square + c, at.load(square + c) + total(q));
   });
 }
 
 void moments(const float* x, std::int64_t rows, std::int64_t channels, const float* shift,
              float* work, double* sum, double* square) {
   clear(work, 2 * channels);
-  index_t r = 0;
-  for (; r + kGroup <= rows; r += kGroup)
-    moments_of<kGroup>(x + r * channels, channels, shift, work, work + channels);
-  for (; r < rows; ++r) moments_of<1>(x + r * channels, channels, shift, work, work + channels);
+  const index_t group = group_rows(channels);
+  for (index_t r = 0; r < rows; r += group)
+    moments_of(x + r * channels, rows - r < group ? rows - r : group, channels, shift, work,
+               work + channels);
   add_to(sum, work, channels);
   add_to(square, work + channels, channels);
 }
@@ -103,38 +105,37 @@ FC_INLINE vf load_dy(At at, const float* dy, const float* mask) {
     return v;
 }
 
-template <int R, bool kMask, bool kWrite>
-FC_INLINE void grad_sums_of(const float* dy, const float* x, const float* mask, index_t channels,
-                            const float* mean, float* masked, float* sum, float* product) {
+template <bool kMask, bool kWrite>
+FC_INLINE void grad_sums_of(const float* dy, const float* x, const float* mask, index_t rows,
+                            index_t channels, const float* mean, float* masked, float* sum,
+                            float* product) {
   for_vectors(channels, [&](index_t c, auto at) __attribute__((always_inline)) {
     const vf m = at.load(mean + c);
-    vf d[R], p[R];
-    FC_UNROLL for (int r = 0; r < R; ++r) {
+    vf d[kSums] = {}, p[kSums] = {};
+    const auto add = [&](index_t r, int k) __attribute__((always_inline)) {
       const index_t i = r * channels + c;
-      d[r] = load_dy<decltype(at), kMask>(at, dy + i, mask + (kMask ? i : 0));
-      if constexpr (kWrite) at.store(masked + i, d[r]);
-      p[r] = (at.load(x + i) - m) * d[r];
-    }
-    at.store(sum + c, at.load(sum + c) + tree_sum<R>(d));
-    at.store(product + c, at.load(product + c) + tree_sum<R>(p));
+      const vf v = load_dy<decltype(at), kMask>(at, dy + i, mask + (kMask ? i : 0));
+      if constexpr (kWrite) at.store(masked + i, v);
+      d[k] += v;
+      p[k] += (at.load(x + i) - m) * v;
+    };
+    index_t r = 0;
+    for (; r + kSums <= rows; r += kSums) FC_UNROLL for (int k = 0; k < kSums; ++k) add(r + k, k);
+    for (; r < rows; ++r) add(r, 0);
+    at.store(sum + c, at.load(sum + c) + total(d));
+    at.store(product + c, at.load(product + c) + total(p));
   });
 }
 
 template <bool kMask, bool kWrite>
 void grad_sums_all(const float* dy, const float* x, const float* mask, index_t rows,
                    index_t channels, const float* mean, float* work, float* masked) {
-  constexpr int kRows = 4;  // streams: three or four for each row
-  float* product = work + channels;
-  index_t r = 0;
-  for (; r + kRows <= rows; r += kRows) {
+  const index_t group = group_rows(channels);
+  for (index_t r = 0; r < rows; r += group) {
     const index_t i = r * channels;
-    grad_sums_of<kRows, kMask, kWrite>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean,
-                                       masked + (kWrite ? i : 0), work, product);
-  }
-  for (; r < rows; ++r) {
-    const index_t i = r * channels;
-    grad_sums_of<1, kMask, kWrite>(dy + i, x + i, mask + (kMask ? i : 0), channels, mean,
-                                   masked + (kWrite ? i : 0), work, product);
+    grad_sums_of<kMask, kWrite>(dy + i, x + i, mask + (kMask ? i : 0),
+                                rows - r < group ? rows - r : group, channels, mean,
+                                masked + (kWrite ? i : 0), work, work + channels);
   }
 }
 

@@ -2,6 +2,7 @@
 #include "ops/conv2d.h"
 
 #include "ops/fused.h"
+#include "ops/moments.h"
 #include "ops/registry.h"
 #include "ops/rounded.h"
 #include "ops/winograd.h"
@@ -31,6 +32,7 @@ bool needs_rounding(const std::string& wanted, const Convolution& c, const OpSpe
 }
 
 std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
+  if (spec.attrs.integer("moments", 0) != 0) return with_moments(spec, make_conv2d);
   require_floats(spec, spec.attrs.integer("bias", 0) != 0 ? 3 : 2, spec.attrs.has("pool") ? 2 : 1);
   const Convolution c = Convolution::forward(spec);
   if (spec.attrs.integer("bias", 0) != 0)

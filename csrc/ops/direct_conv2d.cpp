@@ -19,6 +19,7 @@ constexpr std::int64_t kWeightBytes = 512 << 10;  // larger weights: one panel f
 constexpr std::int64_t kMaxPanel = 64;            // floats, on any ISA
 constexpr std::int64_t kClipDepth = 16;  // fewer channels: a padded copy is cheaper than clipping
 constexpr double kTaskFlops = 2e6;
+constexpr double kSharedBands = 64;  // of all images, where images are few
 
 class DirectConv2d final : public Op {
  public:
@@ -74,11 +75,10 @@ class DirectConv2d final : public Op {
     const std::int64_t images = conv_.images_in(ctx.batch);
     if (images == 0) return;
     const Weights weights = prepare_weights(ctx);
-    const std::int64_t units = pool_ ? units_ / 2 : units_,
-                       most = pool_ ? max_rows_ / 2 : max_rows_;
+    const std::int64_t units = pool_ ? units_ / 2 : units_;
     const auto wanted = static_cast<std::int64_t>(
-        std::min(conv_.image_flops() / kTaskFlops, 64.0 / static_cast<double>(images)));
-    const std::int64_t bands = std::clamp(wanted, ceil_div(units, most), units);
+        std::min(conv_.image_flops() / kTaskFlops, kSharedBands / static_cast<double>(images)));
+    const std::int64_t bands = std::clamp(wanted, least_bands(), units);
     const std::int64_t groups = split_panels_ ? static_cast<std::int64_t>(panels_.size()) : 1;
     const double tape =
         epilogue_.tape.empty() ? 0 : epilogue_.tape.cost() * static_cast<double>(result_.size());
@@ -94,6 +94,13 @@ class DirectConv2d final : public Op {
             run_pooled(ctx, weights, image, rows, buffer);
           else
             run_plain(ctx, weights, image, rows, panels, buffer);
+          if (ctx.finished != nullptr) {
+            const std::int64_t step = classes_[0].y.out_step, width = result_.width;
+            const std::int64_t first = rows.begin * step;
+            const std::int64_t count = std::min(rows.end * step, result_.height) - first;
+            ctx.finished->rows(task, (image * result_.height + first) * width, count * width,
+                               workspace);
+          }
         });
   }
 
@@ -113,8 +120,17 @@ class DirectConv2d final : public Op {
   }
   double flops(std::int64_t batch) const override { return conv_.flops(batch); }
   std::string algorithm() const override { return "direct"; }
+  std::int64_t stretches(std::int64_t batch) const override {
+    const std::int64_t images = conv_.images_in(batch);
+    const auto shared = static_cast<std::int64_t>(kSharedBands);
+    return pool_ || split_panels_ ? 0 : std::max(images * least_bands(), shared);
+  }
 
  private:
+  // Bands of an image that fit into the cache.
+  std::int64_t least_bands() const {
+    return pool_ ? ceil_div(units_ / 2, max_rows_ / 2) : ceil_div(units_, max_rows_);
+  }
   struct PackedClass : PixelClass {
     std::int64_t weights;  // where its packed weights start
   };

@@ -62,6 +62,15 @@ struct OpSpec {
   Attrs attrs;
 };
 
+// Is told of the rows of a result (all axes but the last) as soon as an op has finished them.
+class RowObserver {
+ public:
+  virtual ~RowObserver() = default;
+  // Rows [first, first + count), stretch number `stretch` of the result; by any thread.
+  virtual void rows(std::int64_t stretch, std::int64_t first, std::int64_t count,
+                    std::byte* workspace) const = 0;
+};
+
 // What one run of one op sees. Pointers are 64-byte aligned unless they are a caller's own arrays
 // (program inputs read in place), so kernels use unaligned loads.
 struct RunContext {
@@ -69,9 +78,10 @@ struct RunContext {
   std::span<void* const> in, out;
   std::byte* scratch;  // scratch_bytes() of this op, shared by its threads
   const Threads& threads;
-  std::uint64_t seed, step;           // the counter of random numbers
-  const std::byte* packed = nullptr;  // what pack() made of the weights, if the plan keeps it
-  bool* failed = nullptr;             // to be set where the steps after this one must not run
+  std::uint64_t seed, step;               // the counter of random numbers
+  const std::byte* packed = nullptr;      // what pack() made of the weights, if the plan keeps it
+  bool* failed = nullptr;                 // to be set where the steps after this one must not run
+  const RowObserver* finished = nullptr;  // only where stretches() is not 0
 
   template <class T = float>
   const T* input(std::size_t i) const {
@@ -97,6 +107,9 @@ class Op {
   virtual void pack(const RunContext& /*ctx*/, std::byte* /*packed*/) const {}
   virtual double flops(std::int64_t /*batch*/) const { return 0; }
   virtual std::string algorithm() const { return ""; }
+  // The number of stretches of whole rows, at most, in which result 0 is finished, for an op that
+  // tells of them; 0: it does not. A larger batch has no fewer.
+  virtual std::int64_t stretches(std::int64_t /*batch*/) const { return 0; }
   // Pairs (output, input) that may share memory when the input dies with this step.
   virtual std::vector<std::pair<int, int>> inplace() const { return {}; }
 };

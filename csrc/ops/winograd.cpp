@@ -176,12 +176,10 @@ class WinogradConvolution final : public Op {
     store.index = pool_ ? ctx.output<std::uint8_t>(1) : nullptr;
     const float* x = ctx.input(0);
     const std::int64_t tile_rows = layout_.tile_rows(images);
-    // Results do not depend on the cut: a multiple of kShares blocks, where there are few.
-    const std::int64_t blocks =
-        ceil_div(ceil_div(tile_rows, layout_.block_rows), kShares) * kShares;
     // Every block reads all of U.
-    const std::int64_t rows = std::max(
-        ceil_div(tile_rows, blocks), std::min(layout_.block_rows, ceil_div(kFewTiles, s.tiles_x)));
+    const std::int64_t rows =
+        std::max(ceil_div(tile_rows, blocks_of(tile_rows)),
+                 std::min(layout_.block_rows, ceil_div(kFewTiles, s.tiles_x)));
     ctx.threads.parallel_for(
         ceil_div(tile_rows, rows), work, [&](std::int64_t block, std::byte* workspace) {
           const std::int64_t first = block * rows, count = std::min(rows, tile_rows - first);
@@ -194,6 +192,10 @@ class WinogradConvolution final : public Op {
                    s.out_channels, ahead_of(store, x, first, count, tile_rows));
           set.output(s, m, first, count, store);
           if (!epilogue_.tape.empty()) finish(ctx, store.y, first, count);
+          if (ctx.finished != nullptr) {
+            const std::int64_t from = result_pixels(first), to = result_pixels(first + count);
+            ctx.finished->rows(block, from, to - from, workspace);
+          }
         });
   }
 
@@ -224,21 +226,30 @@ class WinogradConvolution final : public Op {
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
   std::string algorithm() const override { return layout_.name(); }
+  std::int64_t stretches(std::int64_t batch) const override {
+    return blocks_of(layout_.tile_rows(c_.images_in(batch)));
+  }
 
  private:
+  // Results do not depend on the cut: a multiple of kShares blocks, where there are few.
+  std::int64_t blocks_of(std::int64_t tile_rows) const {
+    return ceil_div(ceil_div(tile_rows, layout_.block_rows), kShares) * kShares;
+  }
+  // Pixels of the result before the first one of a tile row.
+  std::int64_t result_pixels(std::int64_t row) const {
+    const int window = pool_ ? 2 : 1;
+    return layout_.pixels_above(row, layout_.shape.out_height / window,
+                                layout_.shape.out_width / window, layout_.set->outputs / window);
+  }
+
   // What the block of these tile rows writes and reads besides, and what the next one reads.
   WinogradAhead ahead_of(const WinogradStore& store, const float* x, std::int64_t first,
                          std::int64_t count, std::int64_t tile_rows) const {
     const WinogradShape& s = layout_.shape;
     const std::int64_t end = first + count, next = std::min(end + count, tile_rows);
-    const int window = pool_ ? 2 : 1;
-    const auto result = [&](std::int64_t row) {
-      return layout_.pixels_above(row, s.out_height / window, s.out_width / window,
-                                  layout_.set->outputs / window) *
-             s.out_channels;
-    };
-    const std::int64_t at = result(first);
-    const auto bytes = (result(end) - at) * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t at = result_pixels(first) * s.out_channels;
+    const auto bytes =
+        (result_pixels(end) * s.out_channels - at) * static_cast<std::int64_t>(sizeof(float));
     WinogradAhead ahead;
     layout_.add_input(ahead, x, end, next);
     ahead.add(store.y + at, bytes);

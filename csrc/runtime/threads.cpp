@@ -3,11 +3,13 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <exception>
+#include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -26,9 +28,9 @@ constexpr int kSpins = 4'000;           // tens of microseconds of waiting befor
 
 std::atomic<int> chosen{0};
 
-// OpenMP keeps its threads between regions. But they do not survive fork, a child that asks for
-// them waits for ever, and ThreadSanitizer does not know how they wait for each other: there,
-// threads are made when they are needed.
+// Helpers are threads of an OpenMP region that lasts, which puts them where OMP_PLACES says. But
+// OpenMP does not survive fork, and ThreadSanitizer does not know it: there, helpers are plain
+// threads.
 #ifdef __SANITIZE_THREAD__
 std::atomic<bool> own_threads{true};
 #else
@@ -40,11 +42,6 @@ int default_threads() {
   const int count = wanted != nullptr && *wanted != 0 ? omp_get_max_threads() : usable_cpus();
   return std::clamp(count, 1, kMaxTeam);
 }
-
-const int at_import = [] {
-  pthread_atfork(nullptr, nullptr, [] { own_threads.store(true); });
-  return default_threads();
-}();
 
 void pause() {
 #if defined(__x86_64__)
@@ -72,12 +69,31 @@ struct Loop {
 
 }  // namespace
 
-// One thread leads; the others help with whatever loop is open. A helper that the system has put
-// aside holds nobody up unless it is in the middle of a task: the leader waits for those who are
-// inside a loop, not for those who never came.
+// One thread leads; the others help with whatever loop is open, and sleep where there is none for
+// a while. A helper that the system has put aside holds nobody up unless it is in the middle of a
+// task: the leader waits for those who are inside a loop, not for those who never came.
 class Team {
  public:
-  explicit Team(int count) : spins_(count <= omp_get_num_procs() ? kSpins : kSpins / 100) {}
+  explicit Team(int count)
+      : count_(count), spins_(count <= omp_get_num_procs() ? kSpins : kSpins / 100) {}
+
+  // A team of `count`, the leader among them. Helpers that cannot be had are missing.
+  static std::shared_ptr<Team> gather(int count) {
+    auto team = std::make_shared<Team>(count);
+    try {
+      if (own_threads.load()) {
+        for (int self = 1; self < count; ++self)
+          std::thread([team, self] { team->help(self); }).detach();
+      } else {
+        std::thread([team] { team->open_region(); }).detach();
+      }
+    } catch (const std::system_error&) {
+    }
+    return team;
+  }
+
+  int count() const { return count_; }
+  bool of_this_process() const { return process_ == getpid(); }
 
   void lead(const Loop& loop) {
     for (int i = 0; i < loop.team; ++i) {
@@ -93,6 +109,14 @@ class Team {
       i < spins_ ? pause() : static_cast<void>(sched_yield());
   }
 
+  void dismiss() {
+    dismissed_.store(true);
+    dismissed_.notify_all();
+    generation_.fetch_add(1);
+    generation_.notify_all();
+  }
+
+ private:
   void help(int self) {
     for (;;) {
       const std::uint32_t seen = generation_.load();
@@ -109,13 +133,18 @@ class Team {
     }
   }
 
-  void dismiss() {
-    dismissed_.store(true);
-    generation_.fetch_add(1);
-    generation_.notify_all();
+  // The region's first thread stands where the leader does: it sleeps.
+  void open_region() {
+#pragma omp parallel num_threads(count_)
+    {
+      const int self = omp_get_thread_num();
+      if (self > 0)
+        help(self);
+      else
+        dismissed_.wait(false);
+    }
   }
 
- private:
   void run(const Loop& loop, int self) {
     if (self >= loop.team) return;
     std::byte* workspace = loop.workspace + static_cast<std::size_t>(self) * loop.stride;
@@ -129,7 +158,8 @@ class Team {
     }
   }
 
-  const int spins_;
+  const int count_, spins_;
+  const pid_t process_ = getpid();
   Share shares_[kMaxTeam];
   alignas(64) std::atomic<const Loop*> loop_{nullptr};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
@@ -137,6 +167,54 @@ class Team {
   std::atomic<int> asleep_{0};
   std::atomic<bool> dismissed_{false};
 };
+
+namespace {
+
+// Teams that nobody leads at the moment. Those of a process that this one was forked from have no
+// helpers here, and helpers may have been asleep in them: they are left as they are.
+struct Bench {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<Team>> teams;
+
+  std::shared_ptr<Team> take(int count) {
+    std::vector<std::shared_ptr<Team>> others;  // of an earlier number of threads
+    {
+      const std::lock_guard lock(mutex);
+      const auto found = std::find_if(teams.begin(), teams.end(),
+                                      [&](const auto& team) { return team->count() == count; });
+      if (found != teams.end()) {
+        std::shared_ptr<Team> team = std::move(*found);
+        teams.erase(found);
+        return team;
+      }
+      others.swap(teams);
+    }
+    for (const auto& team : others) team->dismiss();
+    return Team::gather(count);
+  }
+  void give_back(std::shared_ptr<Team> team) {
+    if (!team->of_this_process()) {
+      new std::shared_ptr<Team>(std::move(team));
+      return;
+    }
+    const std::lock_guard lock(mutex);
+    teams.push_back(std::move(team));
+  }
+};
+Bench& bench = *new Bench;
+
+const int at_import = [] {
+  pthread_atfork([] { bench.mutex.lock(); }, [] { bench.mutex.unlock(); },
+                 [] {
+                   own_threads.store(true);
+                   new std::vector<std::shared_ptr<Team>>(std::move(bench.teams));
+                   bench.teams.clear();
+                   bench.mutex.unlock();
+                 });
+  return default_threads();
+}();
+
+}  // namespace
 
 int num_threads() {
   const int count = chosen.load();
@@ -172,39 +250,19 @@ void Threads::stand_by(const void* f, void (*body)(const void* f)) {
     body(f);
     return;
   }
-  Team team(count_);
-  team_ = &team;
-  std::exception_ptr error;
-  const auto lead = [&] {
-    try {
-      body(f);
-    } catch (...) {
-      error = std::current_exception();
-    }
-    team.dismiss();
+  std::shared_ptr<Team> team = bench.take(count_);
+  team_ = team.get();
+  const auto leave = [&] {
+    team_ = nullptr;
+    bench.give_back(std::move(team));
   };
-  if (own_threads.load()) {
-    std::vector<std::thread> helpers;
-    helpers.reserve(static_cast<std::size_t>(count_));
-    try {
-      for (int self = 1; self < count_; ++self)
-        helpers.emplace_back([&team, self] { team.help(self); });
-    } catch (const std::system_error&) {  // no more to be had: those that came do it
-    }
-    lead();
-    for (std::thread& helper : helpers) helper.join();
-  } else {
-#pragma omp parallel num_threads(count_)
-    {
-      const int self = omp_get_thread_num();
-      if (self == 0)
-        lead();
-      else
-        team.help(self);
-    }
+  try {
+    body(f);
+  } catch (...) {
+    leave();
+    throw;
   }
-  team_ = nullptr;
-  if (error) std::rethrow_exception(error);
+  leave();
 }
 
 }  // namespace fastconv

@@ -140,3 +140,67 @@ def test_batch_norm_grad(run_op: RunOp, shape: tuple[int, ...], mask: int) -> No
     np.testing.assert_allclose(rows(results[0]), dx, rtol=1e-5, atol=2e-6 * max(1, spread))
     if mask == 2:
         np.testing.assert_array_equal(results[3], np.where(y > 0, dy, 0))
+
+
+CONVOLUTIONS = [  # image, kernel, channels, filters, stride, padding, algorithm
+    ((9, 11, 7), 3, 16, 20, 1, 1, "winograd"),
+    ((3, 8, 8), 3, 64, 48, 1, 0, "winograd"),
+    ((5, 9, 6), 3, 4, 7, 1, 1, "direct"),
+    ((4, 9, 8), 3, 16, 24, 2, 1, "direct"),
+    ((4, 6, 5), 1, 8, 40, 1, 0, "auto"),
+    ((4, 6, 5), 5, 3, 8, 1, 2, "im2col"),
+    ((3, 190, 187), 3, 3, 20, 1, 1, "winograd"),  # summed up block by block from here on
+    ((3, 190, 187), 3, 2, 20, 1, 1, "direct"),
+    ((1, 393, 391), 3, 4, 56, 2, 1, "direct"),
+]
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
+@pytest.mark.parametrize("mean", [0.0, 1000.0])
+def test_moments_of_a_convolution(run_op: RunOp, case: Any, mean: float) -> None:
+    """The result is the same as without them, and they are accurate whoever sums them up."""
+    (batch, height, width), kernel, channels, filters, stride, pad, algorithm = case
+    out_height, out_width = ((n + 2 * pad - kernel) // stride + 1 for n in (height, width))
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((batch, height, width, channels), np.float32)
+    w = rng.standard_normal((kernel, kernel, channels, filters), np.float32)
+    bias = np.full(filters, mean, np.float32)
+    outputs: list[Any] = [((batch, out_height, out_width, filters), "float32")]
+    attrs: dict[str, Any] = {
+        "strides": [stride] * 2,
+        "dilation": [1, 1],
+        "padding": [pad] * 4,
+        "groups": 1,
+        "bias": 1,
+        "algorithm": algorithm,
+        "batch": batch,
+        "static": {1, 2},
+    }
+    (plain,) = run_op("conv2d", [x, w, bias], outputs, **attrs)
+    row = ((filters,), "float32")
+    outputs += [row, row]
+    y, middle, variance = run_op(
+        "conv2d", [x, w, bias], outputs, **attrs, static_outputs={1, 2}, moments=1
+    )
+    np.testing.assert_array_equal(y, plain)
+    deviation = rows(y).std(0).max()
+    np.testing.assert_allclose(middle, rows(y).mean(0), rtol=1e-6, atol=2e-7 * deviation)
+    np.testing.assert_allclose(variance, rows(y).var(0), rtol=2e-6)
+
+
+def test_given_moments(run_op: RunOp) -> None:
+    shape = (6, 7, 5, 20)
+    rng = np.random.default_rng(6)
+    x, other = rng.standard_normal((2, *shape)).astype(np.float32)
+    gamma, beta = rng.standard_normal((2, 20)).astype(np.float32)
+    attrs = {"epilogue": "add %0 %1; relu %2", "extra": 1}
+    y, *moments = forward(run_op, x, gamma, beta, other, **attrs)
+    (again,) = run_op(
+        *("batch_norm", [x, gamma, beta, *moments, other], [(shape, "float32")]),
+        batch=shape[0],
+        static={1, 2, 3, 4},
+        epsilon=EPSILON,
+        given=1,
+        **attrs,
+    )
+    np.testing.assert_array_equal(again, y)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fastconv.graph.passes.flow import Flow, Step, Value
 from fastconv.graph.passes.fuse_epilogues import fuse_epilogues, fuse_max_pool
-from fastconv.graph.passes.fuse_gradients import fuse_bias_grads, fuse_norm_masks, move_masks
+from fastconv.graph.passes.fuse_gradients import fuse_bias_grads, move_masks
+from fastconv.graph.passes.fuse_norms import fuse_moments, fuse_norm_masks
 from fastconv.graph.passes.fuse_pointwise import fuse_pointwise
 from fastconv.graph.passes.fuse_rows import fuse_rows
 from fastconv.graph.passes.fuse_updates import fuse_penalties, fuse_updates
@@ -28,6 +29,7 @@ def run_passes(program: Program) -> Flow:
     schedule(flow)
     fuse_pointwise(flow)
     fuse_norm_masks(flow)
+    fuse_moments(flow)
     fuse_updates(flow)
     schedule(flow)
     return flow

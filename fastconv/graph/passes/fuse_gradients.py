@@ -100,32 +100,3 @@ def fuse_bias_grads(flow: Flow) -> None:
                 flow.remove(user)
                 break
     flow.settle()
-
-
-def fuse_norm_masks(flow: Flow) -> None:
-    """batch_norm_grad multiplies its dy by ReLU's mask as it reads it, where nothing else did."""
-    for step in list(flow.steps):
-        if step.name != "batch_norm_grad" or step.attrs.get("mask"):
-            continue
-        masked = step.inputs[0]
-        maker = masked.maker
-        if (
-            maker is None
-            or maker.name != "pointwise"
-            or maker.attrs["code"] != "relu_grad %0 %1"
-            or any(v.shape != masked.shape or v.dtype != "float32" for v in maker.inputs)
-        ):
-            continue
-        dy, y = maker.inputs
-        elsewhere = [u for u in masked.users if u is not step]
-        if any(flow.reaches(u, step) for u in elsewhere):
-            continue
-        flow.set_inputs(step, [dy, *step.inputs[1:5], y])
-        step.attrs = {**step.attrs, "mask": "relu"}
-        step.parts.append("relu_grad")
-        if elsewhere or masked.pins:
-            step.attrs["masked_dy"] = 1
-            step.outputs.append(masked)
-            masked.maker = step
-        flow.remove(maker)
-    flow.settle()
