@@ -77,21 +77,6 @@ class Team {
   explicit Team(int count)
       : count_(count), spins_(count <= omp_get_num_procs() ? kSpins : kSpins / 100) {}
 
-  // A team of `count`, the leader among them. Helpers that cannot be had are missing.
-  static std::shared_ptr<Team> gather(int count) {
-    auto team = std::make_shared<Team>(count);
-    try {
-      if (own_threads.load()) {
-        for (int self = 1; self < count; ++self)
-          std::thread([team, self] { team->help(self); }).detach();
-      } else {
-        std::thread([team] { team->open_region(); }).detach();
-      }
-    } catch (const std::system_error&) {
-    }
-    return team;
-  }
-
   int count() const { return count_; }
   bool of_this_process() const { return process_ == getpid(); }
 
@@ -116,7 +101,7 @@ class Team {
     generation_.notify_all();
   }
 
- private:
+  // Until the team is dismissed.
   void help(int self) {
     for (;;) {
       const std::uint32_t seen = generation_.load();
@@ -145,6 +130,7 @@ class Team {
     }
   }
 
+ private:
   void run(const Loop& loop, int self) {
     if (self >= loop.team) return;
     std::byte* workspace = loop.workspace + static_cast<std::size_t>(self) * loop.stride;
@@ -170,6 +156,31 @@ class Team {
 
 namespace {
 
+// What a thread of a team does.
+struct Helper {
+  std::shared_ptr<Team> team;
+  int self;
+  void operator()() const { team->help(self); }
+};
+struct Region {
+  std::shared_ptr<Team> team;
+  void operator()() const { team->open_region(); }
+};
+
+// A team of `count`, the leader among them. Helpers that cannot be had are missing.
+std::shared_ptr<Team> gather(int count) {
+  auto team = std::make_shared<Team>(count);
+  try {
+    if (own_threads.load()) {
+      for (int self = 1; self < count; ++self) std::thread(Helper{team, self}).detach();
+    } else {
+      std::thread(Region{team}).detach();
+    }
+  } catch (const std::system_error&) {
+  }
+  return team;
+}
+
 // Teams that nobody leads at the moment. Those of a process that this one was forked from have no
 // helpers here, and helpers may have been asleep in them: they are left as they are.
 struct Bench {
@@ -190,7 +201,7 @@ struct Bench {
       others.swap(teams);
     }
     for (const auto& team : others) team->dismiss();
-    return Team::gather(count);
+    return gather(count);
   }
   void give_back(std::shared_ptr<Team> team) {
     if (!team->of_this_process()) {
