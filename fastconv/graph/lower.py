@@ -59,6 +59,7 @@ class Lowered:
         *,
         frozen: bool,
         updates: bool,
+        places: dict[int, int],
     ) -> None:
         self.tensors = tensors
         self.steps = steps
@@ -67,6 +68,7 @@ class Lowered:
         self.max_batch = max_batch
         self.frozen = frozen
         self.updates = updates  # whether running it changes variables
+        self.places = places  # numbers of the program's tensors, by id, of those that are left
         self.plan: Any = _core.Plan(
             tensors,
             [(s.name, s.inputs, s.outputs, s.attrs, s.label) for s in steps],
@@ -186,6 +188,7 @@ def lower(program: Program, max_batch: int, *, frozen: bool = False) -> Lowered:
         max_batch,
         frozen=frozen,
         updates=bool(program.updates),
+        places=numbering.places(flow.tensors),
     )
 
 
@@ -221,6 +224,14 @@ class _Numbering:
         for value in reversed(chain):
             self._known[value] = self._number(value)
         return self._known[chain[0] if chain else value]
+
+    def places(self, tensors: dict[int, Value]) -> dict[int, int]:
+        """The numbers of those tensors that have storage of their own."""
+        return {
+            tensor: self._known[value]
+            for tensor, value in tensors.items()
+            if value.home is None and value in self._known
+        }
 
     def _number(self, value: Value) -> int:
         if value.home is not None:

@@ -4,7 +4,7 @@
 whole program with them.
 """
 
-from fastconv.reference.interpreter import run_program
+from fastconv.reference.interpreter import run_node, run_program
 from fastconv.reference.primitives import EVAL
 
-__all__ = ["EVAL", "run_program"]
+__all__ = ["EVAL", "run_node", "run_program"]

@@ -51,13 +51,7 @@ def run_program(
     for tensor, value in zip(program.inputs, feeds, strict=True):
         values[id(tensor)] = _floats(np.asarray(value), dtype)
     for node in program.nodes:
-        attrs, _ = as_run(node)
-        if node.op.name in STATEFUL:
-            attrs.update(seed=seed, step=step)
-        if node.op.name == "cast" and attrs["dtype"].startswith("float"):
-            attrs["dtype"] = dtype
-        made = EVAL[node.op.name](*(of(t) for t in node.inputs), **attrs)
-        results = [np.asarray(v) for v in (made if isinstance(made, tuple) else (made,))]
+        results = run_node(node, [of(t) for t in node.inputs], seed=seed, step=step, dtype=dtype)
         for tensor, value in zip(node.outputs, results, strict=True):
             values[id(tensor)] = value
         if look is not None:
@@ -70,6 +64,19 @@ def run_program(
         else:
             variable.data[...] = array
     return outputs
+
+
+def run_node(
+    node: Node, inputs: Sequence[Array], *, seed: int = 0, step: int = 0, dtype: str = "float32"
+) -> list[Array]:
+    """The results of one node for values of its inputs."""
+    attrs, _ = as_run(node)
+    if node.op.name in STATEFUL:
+        attrs.update(seed=seed, step=step)
+    if node.op.name == "cast" and attrs["dtype"].startswith("float"):
+        attrs["dtype"] = dtype
+    made = EVAL[node.op.name](*inputs, **attrs)
+    return [np.asarray(v) for v in (made if isinstance(made, tuple) else (made,))]
 
 
 def _floats(x: Array, dtype: str) -> Array:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastconv import random
 from fastconv.training.arguments import DEFAULT_BATCH, positive
 from fastconv.training.compiling import METHODS, Compiling
 from fastconv.training.feed import ArrayFeed
 from fastconv.training.loop import timed_piece
 from fastconv.training.numpy_plan import NumpyPlan
+
+if TYPE_CHECKING:
+    from fastconv.training.verification import Verification
 
 
 class Inspection(Compiling):
@@ -79,6 +83,46 @@ class Inspection(Compiling):
             for variable, value in zip(state, saved, strict=True):
                 variable.assign(value)
         (print_fn or print)(profile_table(plan, nanoseconds, steps, piece.batch))
+
+    def verify(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        steps: int = 2,
+    ) -> Verification:
+        """Compare training on these data with the NumPy reference in double precision.
+
+        A few training steps are made on copies of all variables, and every step of the plan is
+        compared with what the reference makes of the same operands. The model and its optimizer
+        are left as they were.
+
+        Args:
+            x, y, sample_weight: as in :meth:`fit`; the reference is slow, some rows are enough.
+            batch_size: rows of a step, 32 by default.
+            steps: training steps.
+
+        Returns:
+            A report: ``report.ok``, ``report.checks`` for each step of the plan, and a table with
+            ``print(report)``.
+
+        Raises:
+            ValueError, TypeError: as :meth:`fit`.
+        """
+        from fastconv.training.verification import verify_training
+
+        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        steps = positive("steps", steps, 2)
+        compiled = self._require_compiled("verify")
+        feed = self._feed("train", x, y, sample_weight, batch=batch)
+        if not isinstance(feed, ArrayFeed):
+            raise TypeError("verify needs arrays")
+        (piece,) = feed.pieces(None, None, None)
+        plan = self._plan("train", piece.signature, piece.capacity)
+        _native(plan, "verify")
+        program = self._known_step("train", piece.signature).program
+        return verify_training(plan, program, piece, compiled.optimizer, random.get_seed(), steps)
 
     def first_not_finite(self) -> str:
         """The step of the plan, and its layer, that made the first NaN or infinity in the latest

@@ -213,6 +213,22 @@ def train_step(
     return Step(program, len(inputs), None, _shapes(y_pred))
 
 
+def gradient_step(
+    model: Any, compiled: Compiled, signature: Signature, variables: Sequence[Variable]
+) -> Program:
+    """A program of the loss and its gradient for each variable, as in training; no updates."""
+    with tracing() as trace:
+        inputs, total, _ = _forward(model, compiled, signature, True, trace)
+        if total is None:
+            raise ValueError(f"model {model.name!r} has no loss: give compile(loss=...)")
+        leaves = [trace.leaf(v) for v in variables]
+        grads = [
+            bind("multiply", leaf, 0.0) if g is None else g
+            for leaf, g in zip(leaves, gradients(total, leaves), strict=True)
+        ]
+        return Program.of(inputs, [total, *grads])
+
+
 def test_step(model: Any, compiled: Compiled, signature: Signature) -> Step:
     """Forward, loss and metrics."""
     with tracing() as trace:

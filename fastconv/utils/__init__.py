@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         register_keras_serializable,
         serialize_keras_object,
     )
+    from fastconv.training.gradient_check import check_gradients
 
 _ELSEWHERE = {  # found here as well; imported when used, for they are above this package
     "CustomObjectScope": "fastconv.saving",
     "Progbar": "fastconv.callbacks",
+    "check_gradients": "fastconv.training.gradient_check",
     "clear_session": "fastconv.compat.backend",
     "custom_object_scope": "fastconv.saving",
     "deserialize_keras_object": "fastconv.saving",
@@ -54,6 +56,7 @@ __all__ = [
     "PyDataset",
     "Sequence",
     "array_to_img",
+    "check_gradients",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",

@@ -96,7 +96,9 @@ class Flow:
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.updates: list[tuple[Variable, Value]] = []
+        self.tensors: dict[int, Value] = {}  # the value of a program's tensor, by its id
         self._replaced: dict[Value, Value] = {}
+        self._other: set[Value] = set()  # no more what tensors of the program stood for
         self._leaves: dict[int, tuple[Variable, Value]] = {}
 
     # ---- leaves
@@ -171,6 +173,10 @@ class Flow:
         value.pins = 0
         self._replaced[value] = by
 
+    def becomes_other(self, value: Value) -> None:
+        """Note that ``value`` is from now on another number than the program's tensor was."""
+        self._other.add(value)
+
     def only_user(self, value: Value) -> Step | None:
         """The single step that reads ``value``, if nothing else needs it."""
         if value.pins or len(value.users) != 1:
@@ -239,6 +245,11 @@ class Flow:
                 value = self._replaced[value]
             return value
 
+        if self._replaced or self._other:
+            self.tensors = {
+                tensor: final(v) for tensor, v in self.tensors.items() if v not in self._other
+            }
+            self._other.clear()
         if self._replaced:
             self.outputs = [final(v) for v in self.outputs]
             self.updates = [(variable, final(v)) for variable, v in self.updates]

@@ -66,6 +66,7 @@ def _absorb(flow: Flow, step: Step, reshape: Step | None) -> None:
     if reshape is None:
         flow.set_output(step, 0, last)
     else:
+        flow.becomes_other(step.outputs[0])
         reshape.position = step.position
         flow.set_output(reshape, 0, last)
 

@@ -48,6 +48,7 @@ def _through_max_pool(flow: Flow, mask: Step) -> Step:
         position=grad.position - 0.5,
     )
     flow.set_inputs(grad, [early.outputs[0], index])
+    flow.becomes_other(dy)
     flow.replace(mask.outputs[0], dy)
     flow.remove(mask)
     return early

@@ -35,6 +35,7 @@ def simplify(program: Program, *, fixed: bool = False) -> Flow:
         made.flow.pin_output(made.value(tensor))
     for variable, tensor in program.updates.items():
         made.flow.pin_update(variable, made.value(tensor))
+    made.flow.tensors = made.values
     made.flow.settle()
     return made.flow
 
