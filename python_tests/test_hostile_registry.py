@@ -193,12 +193,14 @@ FRACTION = st.sampled_from([0.0, 0.25, 0.5, 0.99, 1.0, -1.0, math.nan])
 ARGUMENTS: dict[str, Any] = {
     "activation": st.sampled_from(["relu", "softmax", "nonsense"]),
     "alpha": st.sampled_from([0.0, 0.5, -1.0, math.inf]),
+    "axes": st.sampled_from([1, 2, -1, (1, 1), (1, 9)]),
     "axis": st.sampled_from([-1, 1, 0, 7, [1], [1, 2]]),
     "cropping": WINDOW,
     "data_format": st.sampled_from(["channels_last", "channels_first"]),
     "depth_multiplier": COUNT,
     "dilation_rate": WINDOW,
     "dims": st.sampled_from([(1,), (2, 1), (3, 1, 2), (1, 1, 1), (0, 1)]),
+    "equation": st.sampled_from(["...x,xy->...y", "abc,cd->abd", "ab,bc->ac", "a->", "nonsense"]),
     "factor": FRACTION,
     "filters": COUNT,
     "function": st.sampled_from([ops.relu, lambda x: x + 1.0, lambda x: x[:, :0]]),
@@ -207,10 +209,13 @@ ARGUMENTS: dict[str, Any] = {
     "width": COUNT,
     "height_factor": FRACTION,
     "width_factor": FRACTION,
+    "input_dim": COUNT,
     "interpolation": st.sampled_from(["nearest", "bilinear"]),
     "kernel_size": WINDOW,
     "n": COUNT,
     "negative_slope": st.sampled_from([0.0, 0.3, -1.0]),
+    "output_dim": COUNT,
+    "output_shape": st.sampled_from([5, (None, 5), (2, 2), (0,)]),
     "padding": st.sampled_from(["same", "valid", "causal", 1, 2**40]),
     "pool_size": WINDOW,
     "rate": FRACTION,
@@ -250,7 +255,7 @@ def made(draw: Any, kind: type) -> tuple[tuple[int, ...], dict[str, Any]]:
 
 
 MERGING = (layers.Add, layers.Subtract, layers.Multiply, layers.Average, layers.Maximum)
-MERGING = (*MERGING, layers.Minimum, layers.Concatenate)
+MERGING = (*MERGING, layers.Minimum, layers.Concatenate, layers.Dot)
 
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda k: k.__name__)
@@ -288,9 +293,13 @@ def test_layers_of_any_shape(kind: Any) -> None:
             found = result("native")
         except REFUSALS:
             return
-        with np.errstate(all="ignore"):
-            expected = result("numpy")
         if found is None:
+            return
+        try:
+            with np.errstate(all="ignore"):
+                expected = result("numpy")
+        except IndexError:  # the core gives NaN for an index that is out of range
+            assert np.isnan(found).any()
             return
         assert found.shape == expected.shape
         np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-4)

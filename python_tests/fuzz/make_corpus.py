@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from readers import model
 
+from fastconv.saving.checkpoint import MAGIC, encode
+
 CORPUS = Path(__file__).parent / "corpus"
 RNG = np.random.default_rng(0)
 
@@ -78,6 +80,9 @@ def main() -> None:
     x, y = np.zeros((2, 2, 2), np.uint8), np.zeros(2, np.uint8)
     np.savez(out, x_train=x, y_train=y, x_test=x, y_test=y)
     put("npz", "a.npz", out.getvalue())
+    state = {"step": 3, "history": {"loss": [0.5]}, "w": np.arange(6.0).reshape(2, 3)}
+    state["many"] = [np.array([True]), np.int64(4)]
+    put("checkpoint", "state", b"".join(map(bytes, encode(state)))[len(MAGIC) : -32])
     put("table", "t.csv", b"a,b,c,d,e,f,g,h,i\n6,148,72,35,0,33.6,0.627,50,1\n")
     put("packed", "a.tar", tar_gz({"a/b": b"text", "c": b""}, "w"))
     put("packed", "a.tar.gz", tar_gz({"a/b": b"text", "c": b""}))

@@ -5,6 +5,7 @@ Each takes the bytes of a file. An error of the documented kind is right, anythi
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import tempfile
@@ -20,6 +21,7 @@ from fastconv.datasets import cifar, idx, pickles, pima
 from fastconv.models import Sequential
 from fastconv.models import model_from_json as from_json
 from fastconv.saving import opening
+from fastconv.saving.checkpoint import MAGIC, decode
 from fastconv.saving.hdf5 import Group, UnsupportedError
 from fastconv.saving.hdf5 import read as read_hdf5
 from fastconv.saving.saving import load_model, load_weights
@@ -104,6 +106,11 @@ def images(content: bytes) -> None:
         idx.read_idx(path, (2, 2))
 
 
+def checkpoint(content: bytes) -> None:
+    digest = hashlib.sha256(MAGIC + content).digest()  # so that what follows the check is reached
+    decode(MAGIC + content + digest)
+
+
 def npz(content: bytes) -> None:
     with as_file(content, "a.npz") as path:
         idx.read_npz([path], (2, 2))
@@ -138,7 +145,7 @@ READERS: dict[str, Callable[[bytes], None]] = {
     f.__name__: f
     for f in (
         *(hdf5, weights, archive, old_model, config, pickle, cifar_batch, cifar_archive),
-        *(images, npz, table, packed, picture, notebook),
+        *(images, checkpoint, npz, table, packed, picture, notebook),
     )
 }
 REFUSALS = (ValueError, OSError)

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Which lines the tests run, in Python and in C++: .ci/coverage.sh [arguments of pytest].
+#
+# Builds the core with gcov's counters, runs all the tests in it, prints the share of lines of every
+# file that is below 95 % and of the whole, and fails if that is below 95 % for either language.
+#
+# Needs GCC, CMake, and a python3 with the requirements of the tests, pybind11, coverage and gcovr
+# (PYTHON names another one). WORK keeps the build for the next time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+python=${PYTHON:-python3}
+work=${WORK:-$(mktemp -d)}
+mkdir -p "$work"
+[ -n "${WORK:-}" ] || trap 'rm -rf "$work"' EXIT
+export PYTHONDONTWRITEBYTECODE=1
+
+cmake -S . -B "$work/build" -DFASTCONV_COVERAGE=ON -DPython_EXECUTABLE="$(command -v "$python")" \
+  -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" > "$work/build.log"
+cmake --build "$work/build" -j "$(nproc)" >> "$work/build.log"
+find "$work/build" -name '*.gcda' -delete
+rm -rf "$work/tree"
+mkdir "$work/tree"
+cp -r fastconv python_tests bench docs examples pyproject.toml README.md csrc "$work/tree"
+rm -f "$work/tree/fastconv"/_core*.so
+cp "$work/build"/_core*.so "$work/tree/fastconv"
+
+cd "$work/tree"
+cat > coveragerc <<'RC'
+[run]
+source = fastconv
+parallel = true
+concurrency = multiprocessing,thread
+sigterm = true
+patch = subprocess
+[report]
+fail_under = 95
+skip_covered = true
+exclude_also =
+    if TYPE_CHECKING:
+    \.\.\.$
+RC
+export PYTHONPATH=$PWD COVERAGE_RCFILE=$PWD/coveragerc
+failed=0
+"$python" -m coverage run -m pytest -q -p no:cacheprovider "$@" || failed=1
+# Once more for the other ISAs: the kernels are compiled for each.
+for isa in $("$python" -c 'from fastconv import _core; print(*_core.available_isas())'); do
+  FASTCONV_ISA=$isa "$python" -m pytest -q -p no:cacheprovider python_tests/kernels \
+    python_tests/test_kernels.py || failed=1
+done
+"$python" -m coverage combine -q
+"$python" -m coverage report | tee "$work/python.txt" || failed=1
+
+cd "$root"
+"$python" -m gcovr --root . --filter csrc/ --merge-lines --fail-under-line 95 \
+  --gcov-ignore-parse-errors=all "$work/build" --txt "$work/cpp.txt" || failed=1
+awk '$4 + 0 < 95 || /TOTAL/' "$work/cpp.txt"
+exit $failed
