@@ -301,8 +301,11 @@ def make_plan(program: Program, batch: int, backend: str, mode: str) -> Any:
 
         return NumpyPlan(program, batch)
     from fastconv.graph.lower import lower
+    from fastconv.training.memory import require_memory
 
-    return lower(program, batch, frozen=mode != "train")
+    plan = lower(program, batch, frozen=mode != "train")
+    require_memory(plan, program, mode)
+    return plan
 
 
 def step_counter() -> Variable:

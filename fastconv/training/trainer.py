@@ -102,6 +102,8 @@ class Trainer(Inspection):
                 been changed then.
             TypeError: for data that are not numbers.
             OSError: if ``checkpoint`` cannot be written, or another training uses it.
+            MemoryError: if the steps need more memory than there is; the message says which batch
+                size would fit.
         """
         del max_queue_size, workers, use_multiprocessing
         self._require_compiled("fit")
