@@ -29,10 +29,7 @@ cd "$work/tree"
 cat > coveragerc <<'RC'
 [run]
 source = fastconv
-parallel = true
-concurrency = multiprocessing,thread
-sigterm = true
-patch = subprocess
+concurrency = thread
 [report]
 fail_under = 95
 skip_covered = true
@@ -48,7 +45,6 @@ for isa in $("$python" -c 'from fastconv import _core; print(*_core.available_is
   FASTCONV_ISA=$isa "$python" -m pytest -q -p no:cacheprovider python_tests/kernels \
     python_tests/test_kernels.py || failed=1
 done
-"$python" -m coverage combine -q
 "$python" -m coverage report | tee "$work/python.txt" || failed=1
 
 cd "$root"

@@ -1,6 +1,9 @@
 """Arrays and shapes that nobody would choose: an error that can be caught, or the right result."""
 
+import contextlib
 import math
+import threading
+import warnings
 from typing import Any
 
 import numpy as np
@@ -278,3 +281,33 @@ def test_numbers_that_are_none() -> None:
     )
     pooled = ops.max_pool(image, 2)
     np.testing.assert_array_equal(np.isnan(pooled[0, :, :, 0]), [[True, False], [False, False]])
+
+
+def test_arrays_that_change_and_go_during_fit() -> None:
+    """Another thread writes anything into the data, and resizes it: no crash."""
+    x = np.ones((256, 6), np.float32)
+    y = np.zeros(256, np.int32)
+    model = Sequential([layers.Input((6,)), layers.Dense(3)])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    stop = threading.Event()
+
+    def disturb(x: Array, y: Array) -> None:
+        rng = np.random.default_rng(0)
+        while not stop.is_set():
+            x[:] = rng.choice(np.array([np.nan, np.inf, 3e38, 0, 1], np.float32), x.shape)
+            y[:] = rng.choice(np.array([-(2**31), -1, 0, 3, 2**31 - 1], np.int64), y.shape)
+            with contextlib.suppress(ValueError):
+                x.resize((1, 6))
+
+    thread = threading.Thread(target=disturb, args=(x, y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread.start()
+        try:
+            for _ in range(20):
+                with contextlib.suppress(ValueError):  # where the check of the data met them
+                    model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        finally:
+            stop.set()
+            thread.join()
+    assert model.predict(np.ones((4, 6)), verbose=0).shape == (4, 3)
