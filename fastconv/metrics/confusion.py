@@ -30,10 +30,12 @@ def quotient(a: Array, b: Array) -> Array:
 
 
 def _among_top(y_pred: Any, k: int) -> Any:
-    """Predictions outside the ``k`` largest of their row become -1e10."""
+    """Predictions outside the ``k`` largest of their row, of equal ones the first, become -1e10."""
     row = ops.expand_dims(y_pred, axis=-1)
     column = ops.expand_dims(y_pred, axis=-2)
-    above = ops.sum(ops.cast(ops.greater(column, row), "float32"), axis=-1)
+    earlier = ops.logical_and(ops.equal(column, row), ops.tri(y_pred.shape[-1], k=-1, dtype="bool"))
+    before = ops.logical_or(ops.greater(column, row), earlier)
+    above = ops.sum(ops.cast(before, "float32"), axis=-1)
     return ops.where(ops.less(above, float(k)), y_pred, -1e10)
 
 
