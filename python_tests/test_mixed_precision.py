@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from real_keras import import_keras
 
 import fastconv
 from fastconv import DTypePolicy, dtype_policies, layers, mixed_precision, ops
@@ -283,3 +284,35 @@ def test_emulation_gives_the_same_bits() -> None:
         assert isa == name
         made.append(bits)
     assert made[0] == made[1]
+
+
+# Keras itself
+
+
+def small(module: object) -> object:
+    stack = [module.layers.Input((8, 8, 2)), module.layers.Conv2D(8, 3, activation="relu")]
+    stack += [module.layers.BatchNormalization(), module.layers.Flatten()]
+    stack += [module.layers.Dense(3), module.layers.Softmax(dtype="float32")]
+    return module.Sequential(stack)
+
+
+def test_keras_reads_the_policy_and_we_read_keras() -> None:
+    keras = import_keras()
+    mixed_precision.set_global_policy("mixed_bfloat16")
+    before = keras.config.dtype_policy().name
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        ours, theirs = small(fastconv), small(keras)
+    finally:
+        keras.config.set_dtype_policy(before)
+        mixed_precision.set_global_policy("float32")
+    assert [layer.output.dtype for layer in ours.layers] == [
+        keras.backend.standardize_dtype(layer.output.dtype) for layer in theirs.layers
+    ]
+    policies = [layer.dtype_policy.name for layer in ours.layers]
+    assert [layer.dtype_policy.name for layer in theirs.layers] == policies
+    for again in (
+        keras.models.model_from_json(ours.to_json()),
+        fastconv.models.model_from_json(theirs.to_json()),
+    ):
+        assert [layer.dtype_policy.name for layer in again.layers] == policies

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from fastconv.graph.precision import dtype_as_run
 from fastconv.graph.primitive import bind, current_trace
 from fastconv.graph.program import nodes_behind
 from fastconv.graph.tensor import Tensor
@@ -23,7 +24,7 @@ def gradients(
     if cotangent is None:
         if target.shape != ():
             raise ValueError(f"gradients need a scalar target, got shape {target.shape}")
-        cotangent = Tensor((), target.dtype, source=np.ones((), target.dtype))
+        cotangent = Tensor((), target.dtype, source=np.ones((), dtype_as_run(target.dtype)))
     wanted = {id(s) for s in sources}
     order = nodes_behind([target])
     active: set[int] = set(wanted)

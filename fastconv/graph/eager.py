@@ -9,12 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastconv import reference
-from fastconv.graph.precision import BFLOAT16, dtype_as_run, read_dtype
+from fastconv.graph.precision import dtype_as_run, precision_of
 from fastconv.graph.primitive import PRIMITIVES, Primitive, as_array, bind, tracing
 from fastconv.graph.primitives.update import RULES
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable
-from fastconv.reference.bfloat16 import round_to_bfloat16
 
 _NATIVE_DTYPES = frozenset({"float32", "int32", "uint8", "bool"})
 _MOVES = frozenset(
@@ -37,7 +36,8 @@ class _Work(NamedTuple):
 def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     """The result of one primitive, or a tuple where it has several outputs."""
     like = next((_name(x.dtype) for x in inputs if isinstance(x, (np.ndarray, Variable))), None)
-    arrays = [value_of(x) if isinstance(x, Variable) else as_array(x, like=like) for x in inputs]
+    arrays = [as_array(x, like=like) for x in inputs]
+    attrs = {**attrs, **precision_of(op.name)}
     prepare = _work if sum(a.nbytes for a in arrays) <= _CACHED_BYTES else _work.__wrapped__
     work = prepare(
         op.name,
@@ -55,13 +55,6 @@ def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
             for v, dtype in zip(values, work.dtypes, strict=True)
         ]
     return tuple(results) if work.many else results[0]
-
-
-def value_of(variable: Variable) -> Array:
-    """A variable's array, rounded inside layers that compute in bfloat16."""
-    if read_dtype(variable) == BFLOAT16:
-        return np.asarray(round_to_bfloat16(variable.data))
-    return variable.data
 
 
 _NAMES: dict[Any, str] = {}

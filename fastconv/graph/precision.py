@@ -41,6 +41,13 @@ def read_dtype(variable: Variable) -> str:
     return _COMPUTE.get() if dtype == "float32" and variable.autocast else dtype
 
 
+def precision_of(name: str) -> dict[str, str]:
+    """What a primitive that is run at once on arrays has to be told here."""
+    if name in _PRODUCTS and _COMPUTE.get() == BFLOAT16:
+        return {"precision": BFLOAT16}
+    return {}
+
+
 def as_run(node: Node) -> tuple[dict[str, Any], list[tuple[Shape, str]]]:
     """A node's attributes, and the shapes and dtypes of its results, as they are when it runs."""
     attrs = dict(node.attrs)

@@ -283,12 +283,10 @@ class Layer(Configured, WeightHolder):
 
     def _in_compute_dtype(self, x: Any) -> Any:
         """A float tensor in the dtype that the layer computes in."""
-        dtype = str(getattr(x, "dtype", ""))
-        if isinstance(x, Variable) or dtype == self.compute_dtype:
-            return x
-        if isinstance(x, Tensor):
-            return autocast(x, self.compute_dtype) if dtype in ("float32", "bfloat16") else x
-        return ops.cast(x, self.compute_dtype) if dtype == "float32" else x
+        dtype = getattr(x, "dtype", "")
+        if isinstance(x, Tensor) and dtype in ("float32", "bfloat16"):
+            return autocast(x, self.compute_dtype)
+        return x
 
     def _scope(self, trace: Trace | None) -> Any:
         return nullcontext() if trace is None else trace.named(self.name)

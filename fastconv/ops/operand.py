@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Tensor, Variable, as_array, as_tensor, bind, current_trace
-from fastconv.graph.eager import value_of
 from fastconv.graph.primitives.common import batch_of, is_float, sized
 
 
@@ -17,7 +16,7 @@ def operand(x: Any) -> Any:
     if isinstance(x, Tensor):
         return x
     if isinstance(x, Variable):
-        return as_tensor(x) if current_trace() is not None else value_of(x)
+        return as_tensor(x) if current_trace() is not None else x.data
     return as_array(x)
 
 
