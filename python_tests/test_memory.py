@@ -112,9 +112,9 @@ from test_memory import *
 model = compiled()
 model.fit(*data(8), verbose=0)
 used = memory._fields(Path("/proc/self/status"))["VmSize:"] * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + (300 << 20), resource.RLIM_INFINITY))
+resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20), resource.RLIM_INFINITY))
 try:
-    model.fit(*data(3000), batch_size=3000, verbose=0)
+    model.fit(*data(6000), batch_size=6000, verbose=0)
 except MemoryError as error:
     print(error)
 model.fit(*data(64), batch_size=16, verbose=0)
