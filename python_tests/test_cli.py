@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import _core
+from fastconv import _core, config
 from fastconv.cli import main
 from fastconv.cli.recipes import Recipe, recipe
 from fastconv.datasets import digits
@@ -125,6 +125,22 @@ def test_resume_gives_the_same_weights(
             np.testing.assert_array_equal(a, b)
 
 
+def test_the_precision_of_convolutions_can_be_chosen() -> None:
+    before = config.conv_precision()
+    records = []
+    try:
+        for precision in ("default", "high"):
+            arguments = ["--epochs", "1", "--verbose", "0", "--conv-precision", precision]
+            assert main(["train", *arguments, "--out", precision]) == 0
+            records.append(json.loads(Path(precision, "history.json").read_text()))
+    finally:
+        config.set_conv_precision(before)
+    assert [r["conv_precision"] for r in records] == ["default", "high"]
+    first, second = (r["history"]["loss"][0] for r in records)
+    assert first != second
+    assert first == pytest.approx(second, rel=0.01)
+
+
 def test_evaluate_tells_the_accuracy(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(trained / "model.keras"), "--dataset", "digits"]) == 0
     record = json.loads((trained / "history.json").read_text())
@@ -180,6 +196,7 @@ def test_unknown_kernels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         (["train", "--epochs", "many"], "invalid integer value: 'many'"),
         (["train", "--lr", "-1"], "argument --lr: must be a positive number, got -1"),
         (["train", "--seed", "-1"], "argument --seed: must be in [0, 2**32), got -1"),
+        (["train", "--conv-precision", "low"], "invalid choice: 'low'"),
         (["train", "--frobnicate"], "unrecognized arguments: --frobnicate"),
         (["train", "--model", "lenet5"], "lenet5 needs images of at least 12x12, got 8x8"),
         (["train", "--dataset", "mnist"], "the data set 'mnist' was not found"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv.datasets import mnist, pima, store
 from fastconv.utils import plots
 
@@ -20,6 +22,7 @@ def example(name: str) -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -82,3 +85,58 @@ def test_lenet5_mnist(tmp_path: Path) -> None:
     arguments = ["--epochs", "1", "--rows", "12000", "--out", str(tmp_path)]
     assert example("lenet5_mnist").main(arguments) > 0.93
     assert drawn(tmp_path, "lenet5_curves.png", "lenet5_mistakes.png")
+
+
+def test_cifar10_speedrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = example("cifar10_speedrun")
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 1)).astype(np.uint8)
+    shades = rng.integers(0, 100, (60, 32, 32, 3)) + 150 * labels[:, :, None, None]
+    images = shades.astype(np.uint8)
+    data = (images, labels), (images[:20], labels[:20])
+    monkeypatch.setattr(module.cifar10, "load_data", lambda: data)
+    monkeypatch.setattr(module, "WIDTHS", (32, 32, 32))
+    monkeypatch.setattr(module, "BATCH", 20)
+    picture = str(tmp_path / "speedrun.png")
+    runs = module.main(["--epochs", "2", "--seed", "3", "4", "--plot", picture])
+    assert [run.seed for run in runs] == [3, 4]
+    for run in runs:
+        assert run.accuracies[-1] == 1.0
+        assert len(run.accuracies) == 3
+        assert np.all(np.diff(run.seconds) > 0)
+    assert drawn(tmp_path, "speedrun.png")
+    (stopped,) = module.main(["--seconds", "0"])
+    assert len(stopped.accuracies) == 2
+
+
+def test_batches_of_the_speedrun() -> None:
+    """Every image once in an epoch; in two epochs, moved by nothing, once in either form."""
+    module = example("cifar10_speedrun")
+    module.TRANSLATION = 0
+    images = np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3)
+    batches = module.Batches(images, np.arange(6), 2, seed=0)
+    seen: dict[int, list[np.ndarray]] = {i: [] for i in range(6)}
+    for _ in range(2):
+        for x, y in batches:
+            for image, label in zip(x, y, strict=True):
+                seen[label].append(image)
+        batches.on_epoch_end()
+    for label, forms in seen.items():
+        plain, turned = images[label], images[label, :, ::-1]
+        assert len(forms) == 2
+        assert any(np.array_equal(f, plain) for f in forms)
+        assert any(np.array_equal(f, turned) for f in forms)
+
+
+def test_whitening_of_the_speedrun() -> None:
+    module = example("cifar10_speedrun")
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (20, 16, 16, 3)).astype(np.uint8)
+    images[..., 1] = images[..., 0] // 2 + images[..., 1] // 2
+    kernel = module.whitening(images)
+    size, filters = module.PATCH, module.FILTERS
+    assert kernel.shape == (size, size, 3, 2 * filters)
+    np.testing.assert_array_equal(kernel[..., filters:], -kernel[..., :filters])
+    x = (images.astype(np.float32) - module.MEAN) / module.DEVIATION
+    y = fastconv.ops.conv(x, kernel[..., :filters]).reshape(-1, filters)
+    np.testing.assert_allclose(y.T @ y / len(y), np.eye(filters), atol=0.1)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
+from fastconv import config
+
 DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10", "cifar100")
 MODELS = ("cnn", "mlp", "lenet5", "resnet20", "vgg")
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "nadam", "adamax", "adagrad", "adadelta")
@@ -145,6 +147,11 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--seed", type=_seed, default=0, metavar="N", help="of all random numbers (default 0)"
     )
     _add_threads(train)
+    train.add_argument(
+        "--conv-precision",
+        choices=config.CONV_PRECISIONS,
+        help="high: plain sums in 3x3 convolutions, slower; fast: coarser than by default",
+    )
     train.add_argument(
         "--out", type=Path, metavar="DIR", help="default: fastconv-DATASET-MODEL, here"
     )

@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
     """Train, write the results into a folder, print the final table."""
     if options.threads is not None:
         config.set_num_threads(options.threads)
+    if options.conv_precision is not None:
+        config.set_conv_precision(options.conv_precision)
     config.set_random_seed(options.seed)
     chosen = recipe(
         options.dataset,
@@ -85,6 +87,7 @@ def _checkpoint(folder: Path, chosen: Recipe, options: argparse.Namespace) -> Pa
         "--lr": chosen.learning_rate,
         "--batch-size": chosen.batch_size,
         "--seed": options.seed,
+        "--conv-precision": config.conv_precision(),
     }
     if options.resume and note.exists():
         known = json.loads(note.read_text(encoding="utf-8"))
@@ -122,6 +125,7 @@ def _write(
         "learning_rate": chosen.learning_rate,
         "batch_size": chosen.batch_size,
         "seed": options.seed,
+        "conv_precision": config.conv_precision(),
         "history": history,
     }
     (folder / "history.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
