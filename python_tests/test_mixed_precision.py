@@ -253,6 +253,7 @@ def test_a_convolution_net_trains() -> None:
     stack += [layers.MaxPooling2D(), layers.Conv2D(24, 3, strides=2), layers.Flatten()]
     model = fastconv.Sequential([*stack, layers.Dense(1, activation="sigmoid", dtype="float32")])
     model.compile(fastconv.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    assert model.verify(x, y, batch_size=32).ok
     history = model.fit(x, y, epochs=12, batch_size=32, verbose=0).history
     assert model.output.dtype == "float32"
     assert history["accuracy"][-1] > 0.9

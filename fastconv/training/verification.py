@@ -3,7 +3,7 @@
 A plan is made again that keeps the results of all of its steps. What each step should have made is
 computed by the reference from what the steps before it did make, so that every step answers for
 itself. How far apart the two may be follows from the computation: the reference is run again with
-all of its numbers changed at random in the last bit of single precision, and what that does to the
+all of its numbers changed at random in the last bit of their precision, and what that does to the
 result, times a factor, is the bound. (Monte Carlo arithmetic: Parker, 1997.)
 """
 
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from fastconv import _core
 from fastconv.graph.lower import Lowered
+from fastconv.graph.precision import as_run
 from fastconv.graph.primitive import Node
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable, aligned_empty
@@ -28,6 +29,7 @@ from fastconv.reference import run_node
 from fastconv.training.feed import Piece
 
 EPSILON = 2.0**-23
+COARSE = 2.0**-11  # of the factors of convolutions in bfloat16, which round after transforms
 SAMPLES = 3  # runs with changed last bits
 FACTOR = 64.0  # rounding errors beyond those of the samples
 SHARE = 1e-3  # of integers that may differ: the place of a maximum among equals
@@ -261,17 +263,19 @@ class _Replay:
     ) -> list[Array]:
         values = {key: self._changed(_double(array), noise) for key, array in leaves.items()}
         for node in nodes:
-            inputs = [values[id(t)] for t in node.inputs]
+            coarse = node.op.name.startswith("conv2d") and "precision" in as_run(node)[0]
+            scale = COARSE if coarse else 0.0
+            inputs = [self._changed(values[id(t)], noise, scale) for t in node.inputs]
             made = run_node(node, inputs, seed=self.seed, step=self.step, dtype="float64")
             for tensor, value in zip(node.outputs, made, strict=True):
                 if id(tensor) not in leaves:
                     values[id(tensor)] = self._changed(value, noise)
         return [values[id(t)] for t in targets]
 
-    def _changed(self, array: Array, noise: bool) -> Array:
-        if not noise or array.dtype.kind != "f":
+    def _changed(self, array: Array, noise: bool, scale: float = EPSILON) -> Array:
+        if not noise or scale == 0 or array.dtype.kind != "f":
             return array
-        return array * (1.0 + EPSILON * self.random.uniform(-1.0, 1.0, array.shape))
+        return array * (1.0 + scale * self.random.uniform(-1.0, 1.0, array.shape))
 
 
 def _double(array: Array) -> Array:
