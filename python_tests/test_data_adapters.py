@@ -205,3 +205,8 @@ def test_steps_go_on_where_the_last_epoch_stopped():
     first = [rows.x.arrays[0][0, 0] for rows in batches.epoch(2, (0, 0))]
     second = [rows.x.arrays[0][0, 0] for rows in batches.epoch(2, (0, 1))]
     np.testing.assert_array_equal(first + second, X[[0, 5, 10, 15], 0])
+
+
+def test_predict_leaves_out_targets_that_come_along(model):
+    pairs = [(X[i : i + 10], Y[i : i + 10]) for i in (0, 10, 20)]
+    np.testing.assert_allclose(model.predict(iter(pairs)), model.predict(X), rtol=1e-5)

@@ -7,6 +7,8 @@ import pytest
 
 from fastconv import ops
 from fastconv.graph import Program, Tensor, Variable, gradients, tracing
+from fastconv.layers import Input
+from fastconv.models import Model
 from fastconv.reference import run_program
 
 RNG = np.random.default_rng(0)
@@ -457,3 +459,36 @@ def test_zero_logits_have_the_middle_gradient() -> None:
     assert grad is not None
     zeros = np.zeros((1, 1), np.float32)
     assert float(run_program(Program.of([x, y], [grad]), [zeros, zeros])[0][0, 0]) == 0.5
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x == 2.0,
+        lambda x: x != np.float32([[2.0, 3.0]]),
+        lambda x: x // 2.0,
+        lambda x: 7.0 // (x + 5.0),
+        lambda x: x % 3.0,
+        lambda x: (x > 1.0) & (x < 3.0),
+        lambda x: (x > 2.0) | (x == 1.0),
+        lambda x: ~(x > 1.0),
+    ],
+)
+def test_operators_of_tensors_mean_what_they_mean_for_arrays(call):
+    values = np.float32([[1, 2], [2, 3], [-4, 2]])
+    inputs = Input((2,))
+    model = Model(inputs, call(inputs))
+    np.testing.assert_array_equal(model.predict(values), call(values))
+    variable = Variable(values)
+    with tracing():
+        traced = call(variable)
+    assert traced.dtype == str(call(values).dtype)
+
+
+def test_tensors_are_compared_with_numbers_only():
+    x = Input((2,))
+    assert (x == None) is False  # noqa: E711
+    assert (x == "x") is False
+    assert x in [x, "x"]
+    with pytest.raises(TypeError, match="are for booleans, got float32"):
+        x & x

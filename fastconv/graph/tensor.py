@@ -27,6 +27,10 @@ _REFLECTED = {  # what a NumPy operator with a variable on its right means
     "less_equal": "__ge__",
     "greater": "__lt__",
     "greater_equal": "__le__",
+    "equal": "__eq__",
+    "not_equal": "__ne__",
+    "floor_divide": "__rfloordiv__",
+    "remainder": "__rmod__",
 }
 
 
@@ -97,6 +101,44 @@ class Operators:
     def __ge__(self, other: Any) -> Any:
         return self._bind("greater_equal", self, other)
 
+    def __eq__(self, other: object) -> Any:
+        return self._bind("equal", self, other) if _is_value(other) else NotImplemented
+
+    def __ne__(self, other: object) -> Any:
+        return self._bind("not_equal", self, other) if _is_value(other) else NotImplemented
+
+    def __floordiv__(self, other: Any) -> Any:
+        return self._bind("floor_divide", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return self._bind("floor_divide", other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return self._bind("mod", self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return self._bind("mod", other, self)
+
+    def __and__(self, other: Any) -> Any:
+        return self._logical("logical_and", self, other)
+
+    def __or__(self, other: Any) -> Any:
+        return self._logical("logical_or", self, other)
+
+    def __invert__(self) -> Any:
+        return self._logical("logical_not", self)
+
+    def _logical(self, name: str, *inputs: Any) -> Any:
+        for value in inputs:
+            dtype = str(getattr(value, "dtype", type(value).__name__))
+            if dtype != "bool":
+                raise TypeError(f"&, | and ~ of tensors are for booleans, got {dtype}")
+        return self._bind(name, *inputs)
+
+    __rand__ = __and__
+    __ror__ = __or__
+    __hash__ = object.__hash__
+
     def __getitem__(self, key: Any) -> Any:
         from fastconv.graph.indexing import getitem
 
@@ -109,6 +151,11 @@ class Operators:
 
     def __iter__(self) -> Iterator[Any]:
         return (self[i] for i in range(len(self)))
+
+
+def _is_value(other: object) -> bool:
+    """Whether something is compared element by element, rather than as an object."""
+    return isinstance(other, (Operators, np.ndarray, np.generic, bool, int, float, list))
 
 
 class Tensor(Operators):

@@ -62,8 +62,10 @@ class ReLU(Layer):
 class LeakyReLU(Layer):
     """x where x >= 0, ``negative_slope * x`` elsewhere; ``alpha`` is the slope's old name."""
 
-    def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
-        negative_slope = float(kwargs.pop("alpha", negative_slope))
+    def __init__(
+        self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Any
+    ) -> None:
+        negative_slope = float(negative_slope if alpha is None else alpha)
         super().__init__(**kwargs)
         if negative_slope < 0:
             raise ValueError(f"LeakyReLU: negative_slope must be >= 0, got {negative_slope!r}")

@@ -29,11 +29,13 @@ class Batches:
         input_names: list[str] | None,
         output_names: list[str] | None,
         shuffle: bool = False,
+        inputs_only: bool = False,
     ) -> None:
         self.source = source
         self.input_names = input_names
         self.output_names = output_names
         self.shuffle = shuffle
+        self.inputs_only = inputs_only  # targets and weights that come along are left out
         self.indexed = hasattr(source, "__getitem__") and self._length() is not None
         self._iterator: Iterator[Any] | None = None
         self._peeked: list[Any] = []
@@ -148,6 +150,8 @@ class Batches:
 
     def _rows(self, batch: Any) -> Rows:
         x, y, weight = unpack(batch)
+        if self.inputs_only:
+            y = weight = None
         return as_rows(x, y, weight, input_names=self.input_names, output_names=self.output_names)
 
 

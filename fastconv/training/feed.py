@@ -263,6 +263,7 @@ def make_feed(
     batch: int,
     *,
     shuffle: bool = False,
+    inputs_only: bool = False,
     class_weight: Mapping[Any, float] | None = None,
 ) -> Feed:
     """A feed of arrays, or of whatever yields batches.
@@ -279,5 +280,5 @@ def make_feed(
             f"x is a {type(x).__name__} that yields batches: targets and weights must come in "
             "them, not as y or sample_weight"
         )
-    batches = Batches(x, names[0], names[1], shuffle)
+    batches = Batches(x, names[0], names[1], shuffle, inputs_only)
     return BatchFeed(batches, lambda rows: feed_of(model, rows, rows.count, class_weight))

@@ -19,6 +19,7 @@ from fastconv.training.arguments import (
     positive,
     verbosity,
 )
+from fastconv.training.caching import cached
 from fastconv.training.data import (
     Group,
     as_rows,
@@ -64,6 +65,7 @@ class Trainer(Inspection):
         workers: int = 1,
         use_multiprocessing: bool = False,
         checkpoint: str | PathLike[str] | None = None,
+        cache_frozen: bool = False,
     ) -> History:
         """Train.
 
@@ -92,6 +94,9 @@ class Trainer(Inspection):
                 and every five minutes, and from which it goes on after an interruption: see
                 :class:`~fastconv.callbacks.BackupAndRestore`, which can be given other times. A
                 training that had ended is not made again.
+            cache_frozen: compute what the frozen layers before the first trained or random one
+                (dropout, augmentation) give for each row once, not in every epoch. The results are
+                the same; the outputs of these layers for all rows are held in memory.
 
         Returns:
             The history: ``history.history["loss"]`` has a number for each epoch.
@@ -131,6 +136,11 @@ class Trainer(Inspection):
         validation = None
         if validation_data is not None:
             validation = self._feed("test", *unpack(validation_data), batch=val_batch)
+        if cache_frozen:
+            trained = feed.signature if isinstance(feed, ArrayFeed) else None
+            feed = cached(self, "train", feed, trained)
+            if validation is not None:
+                validation = cached(self, "test", validation, trained)
 
         history = History()
         level = verbosity(verbose, 1)
@@ -271,7 +281,7 @@ class Trainer(Inspection):
             if quick is not None and all(t.batched for t in quick.step.program.outputs):
                 check_finite(Group([x]), "x")
                 return quick(x)
-        feed = self._feed("predict", x, None, None, batch=batch)
+        feed = self._feed("predict", x, None, None, batch=batch, inputs_only=True)
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
