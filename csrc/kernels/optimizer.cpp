@@ -90,32 +90,11 @@ void update(const UpdateRule& rule, const UpdateBlock& block) {
   for_vectors(b.count, [&](index_t i, auto at) __attribute__((always_inline)) {
     vf w = at.load(b.w + i), g = at.load(b.g + i), s[kUpdateSlots];
     FC_UNROLL for (int k = 0; k < kSlots; ++k) s[k] = at.load(b.slot[k] + i);
-    if constexpr (kFull) g = math::clamp(regularized(g, w, b.l1, b.l2) * b.scale, -r.clip, r.clip);
+    if constexpr (kFull) g = regularized(g, w, b.l1, b.l2);
     w -= w * b.decay + step_of<kKind>(r, b, g, s);
     at.store(b.w_out + i, w);
     FC_UNROLL for (int k = 0; k < kSlots; ++k) at.store(b.slot_out[k] + i, s[k]);
-    if constexpr (kFull)
-      if (b.average) {
-        const vf average = at.load(b.average + i);
-        at.store(b.average_out + i, w + (average - w) * r.average);
-      }
   });
-}
-
-double squares(const UpdateBlock& b) {
-  double total = 0;
-  constexpr index_t kBlock = 64 * kWidth;  // elements that are summed in float
-  for (index_t begin = 0; begin < b.count; begin += kBlock) {
-    const index_t end = begin + kBlock < b.count ? begin + kBlock : b.count;
-    vf sum = {};
-    for_vectors(end - begin, [&](index_t i, auto at) __attribute__((always_inline)) {
-      vf g = at.load(b.g + begin + i);
-      if (b.l1 != 0 || b.l2 != 0) g = regularized(g, at.load(b.w + begin + i), b.l1, b.l2);
-      sum += g * g;
-    });
-    for (int k = 0; k < kWidth; ++k) total += static_cast<double>(sum[k]);
-  }
-  return total;
 }
 
 template <UpdateKind kKind>
@@ -140,7 +119,6 @@ void fill(UpdateKernels& k) {
   add<adadelta>(k);
   add<nadam>(k);
   add<adamax>(k);
-  k.squares = squares;
 }
 
 }  // namespace fastconv::FASTCONV_ISA

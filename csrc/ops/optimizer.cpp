@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "dispatch/dispatch.h"
 #include "ops/fused.h"
@@ -58,7 +57,7 @@ std::vector<float> each(const OpSpec& spec, const char* key, std::size_t variabl
 
 class OptimizerUpdate final : public Op {
  public:
-  // For all variables: [lr, t, then of each w, g, slots ... (, average)] to [w, slots ...].
+  // For all variables: [lr, t, then of each w, g, slots ...] to [w, slots ...].
   static std::unique_ptr<Op> make_all(const OpSpec& spec) {
     return std::make_unique<OptimizerUpdate>(spec, kind_of(spec, spec.attrs.text("kind")), false);
   }
@@ -69,8 +68,7 @@ class OptimizerUpdate final : public Op {
 
   OptimizerUpdate(const OpSpec& spec, const KindInfo& info, bool one) : info_(info) {
     scalar_slot_ = info.kind == UpdateKind::nadam;
-    average_ = spec.attrs.has("ema_momentum");
-    const std::size_t outs = static_cast<std::size_t>(1 + info.slots) + scalar_slot_ + average_;
+    const std::size_t outs = static_cast<std::size_t>(1 + info.slots) + scalar_slot_;
     const std::size_t ins = outs + 1;
     std::size_t variables = 1;
     if (one) {
@@ -93,10 +91,9 @@ class OptimizerUpdate final : public Op {
             "expected " + std::to_string(variables * outs) + " outputs, got " +
                 std::to_string(spec.outputs.size()));
     require_scalar(spec, rate_input_, DType::f32, "the learning rate");
-    timed_ = info.timed || average_;
+    timed_ = info.timed;
     if (timed_ && step_input_ < spec.inputs.size())
       require_scalar(spec, step_input_, DType::i32, "the step");
-    require(!average_ || !one, spec, "ema_momentum is for optimizer_update");
 
     const auto decays =
         one ? std::vector<float>{static_cast<float>(spec.attrs.real("weight_decay", 0.0))}
@@ -120,25 +117,19 @@ class OptimizerUpdate final : public Op {
   void run(const RunContext& ctx) const override {
     const UpdateRule rule = rule_at(ctx);
     if (scalar_slot_) run_schedule(ctx);
-    if (norm_ == Norm::none) {
-      run_tasks(ctx, rule, nullptr);
-      return;
-    }
-    auto* squares = reinterpret_cast<double*>(ctx.scratch);
-    auto* scales = reinterpret_cast<float*>(squares + segments_.size());
-    for_segments(ctx, 0.1, [&](std::size_t i) {
-      squares[i] = kernels().update.squares(block_of(ctx, segments_[i], 1.0f));
-    });
-    find_scales(squares, scales);
-    run_tasks(ctx, rule, scales);
+    const UpdateKernels& k = kernels().update;
+    const auto kernel = (full_ ? k.full : k.plain)[static_cast<int>(info_.kind)];
+    ctx.threads.parallel_for(static_cast<std::int64_t>(tasks_.size()) - 1,
+                             static_cast<double>(elements_) * info_.cost,
+                             [&](std::int64_t task, std::byte*) {
+                               const auto t = static_cast<std::size_t>(task);
+                               for (std::size_t i = tasks_[t]; i < tasks_[t + 1]; ++i)
+                                 kernel(rule, block_of(ctx, segments_[i]));
+                             });
   }
 
-  std::size_t scratch_bytes() const override {
-    if (norm_ == Norm::none) return 0;
-    return segments_.size() * sizeof(double) + variables_.size() * sizeof(float);
-  }
   double flops(std::int64_t) const override {
-    return static_cast<double>(elements_) * (info_.flops + (full_ ? 5 : 0));
+    return static_cast<double>(elements_) * (info_.flops + (full_ ? 4 : 0));
   }
   std::string algorithm() const override { return info_.name; }
   std::vector<std::pair<int, int>> inplace() const override {
@@ -152,7 +143,6 @@ class OptimizerUpdate final : public Op {
   }
 
  private:
-  enum class Norm { none, variable, all };
   struct Variable {
     std::size_t input, output;  // of w; g and the slots follow
     std::int64_t size;
@@ -200,17 +190,7 @@ class OptimizerUpdate final : public Op {
              .rest_1 = static_cast<float>(1 - beta_1_),
              .rest_2 = static_cast<float>(1 - beta_2_),
              .variance = 1,
-             .clip = static_cast<float>(
-                 spec.attrs.real("clipvalue", std::numeric_limits<double>::infinity())),
-             .average = static_cast<float>(real("ema_momentum")),
              .nesterov = spec.attrs.integer("nesterov", 0) != 0};
-    if (spec.attrs.has("clipnorm")) norm_ = Norm::variable;
-    if (spec.attrs.has("global_clipnorm")) norm_ = Norm::all;
-    bound_ = norm_ == Norm::all ? real("global_clipnorm") : real("clipnorm");
-    for (const char* key : {"clipvalue", "clipnorm", "global_clipnorm"})
-      require(!spec.attrs.has(key) || real(key) > 0, spec,
-              std::string(key) + " must be > 0, got " + std::to_string(real(key)));
-    full_ = full_ || average_ || norm_ != Norm::none || spec.attrs.has("clipvalue");
   }
 
   void cut() {
@@ -242,7 +222,6 @@ class OptimizerUpdate final : public Op {
       if (info_.kind == UpdateKind::adamax) scaled /= 1 - std::pow(beta_1_, t);
       if (info_.kind == UpdateKind::nadam)
         rule.variance = static_cast<float>(1 / (1 - std::pow(beta_2_, t)));
-      if (t == 1) rule.average = 0;  // the average starts from the variable
     }
     rule.rate = static_cast<float>(scaled);
     return rule;
@@ -269,7 +248,7 @@ class OptimizerUpdate final : public Op {
     }
   }
 
-  UpdateBlock block_of(const RunContext& ctx, const Segment& segment, float scale) const {
+  UpdateBlock block_of(const RunContext& ctx, const Segment& segment) const {
     const Variable& v = variables_[segment.variable];
     UpdateBlock block{};
     block.count = segment.count;
@@ -281,11 +260,6 @@ class OptimizerUpdate final : public Op {
       block.slot[k] = ctx.input(v.input + 2 + k) + segment.begin;
       block.slot_out[k] = ctx.output(v.output + 1 + k) + segment.begin;
     }
-    if (average_) {
-      const std::size_t last = slots + scalar_slot_;
-      block.average = ctx.input(v.input + 2 + last) + segment.begin;
-      block.average_out = ctx.output(v.output + 1 + last) + segment.begin;
-    }
     if (scalar_slot_) {
       const auto [now, later] = schedule_at(ctx);
       const auto product = static_cast<double>(*ctx.output(schedule_slot(v)));
@@ -295,54 +269,14 @@ class OptimizerUpdate final : public Op {
     block.decay = v.decay * *ctx.input(rate_input_);
     block.l1 = v.l1;
     block.l2 = v.l2;
-    block.scale = scale;
     return block;
-  }
-
-  // Calls body(segment) for every segment.
-  template <class F>
-  void for_segments(const RunContext& ctx, double element_ns, const F& body) const {
-    ctx.threads.parallel_for(static_cast<std::int64_t>(tasks_.size()) - 1,
-                             static_cast<double>(elements_) * element_ns,
-                             [&](std::int64_t task, std::byte*) {
-                               const auto t = static_cast<std::size_t>(task);
-                               for (std::size_t i = tasks_[t]; i < tasks_[t + 1]; ++i) body(i);
-                             });
-  }
-  void run_tasks(const RunContext& ctx, const UpdateRule& rule, const float* scales) const {
-    const UpdateKernels& k = kernels().update;
-    const auto kernel = (full_ ? k.full : k.plain)[static_cast<int>(info_.kind)];
-    for_segments(ctx, info_.cost, [&](std::size_t i) {
-      const Segment& segment = segments_[i];
-      kernel(rule, block_of(ctx, segment, scales ? scales[segment.variable] : 1.0f));
-    });
-  }
-  // What each gradient is multiplied by, from the sums of squares of the segments.
-  void find_scales(const double* squares, float* scales) const {
-    std::fill_n(scales, variables_.size(), 1.0f);
-    double sum = 0;
-    for (std::size_t i = 0; i < segments_.size(); ++i) {
-      sum += squares[i];
-      const bool last =
-          i + 1 == segments_.size() || segments_[i + 1].variable != segments_[i].variable;
-      if (norm_ == Norm::variable && last) {
-        scales[segments_[i].variable] = scale_of(sum);
-        sum = 0;
-      }
-    }
-    if (norm_ == Norm::all) std::fill_n(scales, variables_.size(), scale_of(sum));
-  }
-  float scale_of(double squares) const {
-    const double norm = std::sqrt(squares);
-    return norm <= bound_ ? 1.0f : static_cast<float>(bound_ / norm);
   }
 
   const KindInfo& info_;
   UpdateRule rule_;
-  double beta_1_ = 0, beta_2_ = 0, bound_ = 0;
-  Norm norm_ = Norm::none;
-  bool scalar_slot_, average_, timed_ = false;
-  bool full_ = false;  // the kernel needs more than the rule
+  double beta_1_ = 0, beta_2_ = 0;
+  bool scalar_slot_, timed_ = false;
+  bool full_ = false;  // with l1 or l2
   std::size_t first_input_, rate_input_, step_input_;
   std::vector<Variable> variables_;
   std::vector<Segment> segments_;
