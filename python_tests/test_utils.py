@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import utils
 from fastconv.utils import file_utils, plots
 
@@ -175,6 +176,46 @@ def test_pictures(tmp_path: Path) -> None:
             assert np.asarray(picture.convert("L")).std() > 5
     with pytest.raises(ValueError, match="the history is empty"):
         plots.curves({}, tmp_path / "x.png")
+
+
+def test_pictures_of_filters_maps_and_mistakes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    image = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((9, 8, 8)), np.arange(9) % 3
+    probabilities = np.eye(3)[(labels + (np.arange(9) > 4)) % 3]
+    for path in (
+        plots.filters(rng.normal(size=(3, 3, 1, 12)), tmp_path / "filters.png"),
+        plots.filters(rng.normal(size=(5, 5, 3, 1)), tmp_path / "one.png"),
+        plots.feature_maps(np.zeros((6, 6, 4)), tmp_path / "maps.png", columns=2),
+        plots.misclassified(images, labels, probabilities, tmp_path / "wrong.png", ["a", "b", "c"]),
+    ):
+        with image.open(path) as picture:
+            assert min(picture.size) > 100
+    with pytest.raises(ValueError, match="nothing was misclassified"):
+        plots.misclassified(images, labels, labels, tmp_path / "x.png")
+    with pytest.raises(ValueError, match="9 images, 9 labels and 2 predictions"):
+        plots.misclassified(images, labels, [0, 1], tmp_path / "x.png")
+    with pytest.raises(ValueError, match=r"kernel must be .* got shape \(3, 3\)"):
+        plots.filters(np.zeros((3, 3)), tmp_path / "x.png")
+    with pytest.raises(ValueError, match="maps must be"):
+        plots.feature_maps(np.zeros((3, 3)), tmp_path / "x.png")
+
+
+def test_models_and_histories_are_tables_in_notebooks(tmp_path: Path) -> None:
+    model = fastconv.Sequential([fastconv.Input((2,)), fastconv.layers.Dense(3, name="a<b")])
+    assert "a&lt;b (Dense)" in model._repr_html_()
+    assert "Total params: 9" in model._repr_html_()
+    assert fastconv.Sequential([fastconv.layers.Dense(3)])._repr_html_().startswith("<pre>")
+    model.compile("sgd", "mse", metrics=["mae"])
+    history = model.fit(np.ones((4, 2)), np.ones((4, 3)), epochs=2, verbose=0)
+    table = history._repr_html_()
+    assert table.count("<tr>") == 3
+    assert "<th>epoch</th><th>loss</th><th>mae</th>" in table.replace(
+        "<th>mae</th><th>loss</th>", "<th>loss</th><th>mae</th>"
+    )
+    if plots.available():
+        assert history.plot(tmp_path / "curves.png").stat().st_size > 5000
 
 
 def test_without_matplotlib_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable as Function
 from collections.abc import Iterable
+from html import escape
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 Logs = dict[str, Any]
@@ -238,7 +241,33 @@ class History(Callback):
         self.epoch = list(state["epoch"])
         self.history = {key: list(values) for key, values in state["history"].items()}
 
+    def plot(self, path: str | PathLike[str] = "history.png", title: str = "") -> Path:
+        """Draw the learning curves, training and validation together, into a file.
+
+        Raises:
+            ValueError: there were no epochs.
+            ImportError: matplotlib is not installed.
+        """
+        from fastconv.utils.plots import curves
+
+        return curves(self.history, path, title)
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: a row for each epoch."""
+        names = list(self.history)
+        head = "".join(f"<th>{escape(name)}</th>" for name in ["epoch", *names])
+        rows = "".join(
+            f"<tr><td>{epoch + 1}</td>{''.join(map(_cell, values))}</tr>"
+            for epoch, *values in zip(self.epoch, *self.history.values(), strict=False)
+        )
+        return f"<table><tr>{head}</tr>{rows}</table>"
+
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for key, value in (logs or {}).items():
             self.history.setdefault(key, []).append(value)
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
+    return f"<td>{escape(text)}</td>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from html import escape
 from os import PathLike
 from typing import Any
 
@@ -297,6 +298,14 @@ class Model(Trainer, OldMethods, Layer):
 
         del positions
         print_summary(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
+
+    def _repr_html_(self) -> str:
+        """The table of :meth:`summary`, for notebooks."""
+        parts = [repr(self)]
+        if self.built:
+            parts.clear()
+            self.summary(print_fn=parts.append)
+        return f"<pre>{escape(''.join(parts))}</pre>"
 
     def save(self, filepath: str | PathLike[str], overwrite: bool = True, **kwargs: Any) -> None:
         """Write architecture, weights, compile settings and optimizer state to a file.

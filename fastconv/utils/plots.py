@@ -1,4 +1,5 @@
-"""Pictures of a training: learning curves and confusion matrix. They need the extra ``plots``."""
+"""Pictures: learning curves, confusion matrix, filters, feature maps, mistakes. They need the extra
+``plots``."""
 
 from __future__ import annotations
 
@@ -40,7 +41,9 @@ def save(drawing: Any, path: str | PathLike[str], dpi: int = 120) -> Path:
     return path
 
 
-def curves(history: Mapping[str, Sequence[float]], path: str | Path, title: str = "") -> Path:
+def curves(
+    history: Mapping[str, Sequence[float]], path: str | PathLike[str], title: str = ""
+) -> Path:
     """Learning curves: one panel for each quantity, training and validation together.
 
     Args:
@@ -108,3 +111,118 @@ def confusion(
                 ax.text(j, i, str(count), ha="center", va="center", color=color, fontsize=8)
     drawing.colorbar(image, ax=ax, label="share of the class", shrink=0.8)
     return save(drawing, path)
+
+
+def _grid(count: int, columns: int | None) -> tuple[Any, Any]:
+    """A figure with a panel, without axes, for each of so many pictures."""
+    columns = min(columns or int(np.ceil(np.sqrt(count * 1.5))), count)
+    rows = -(-count // columns)
+    drawing, axes = figure(rows, columns, (1.2 * columns + 0.3, 1.35 * rows + 0.3))
+    panels = np.ravel(axes)
+    for ax in panels:
+        ax.axis("off")
+    return drawing, panels[:count]
+
+
+def _shown(picture: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Values stretched to 0..1, one channel without its axis."""
+    low, high = float(picture.min()), float(picture.max())
+    scaled = (picture - low) / (high - low if high > low else 1.0)
+    return scaled[..., 0] if scaled.ndim == 3 and scaled.shape[-1] == 1 else scaled
+
+
+def filters(kernel: npt.ArrayLike, path: str | PathLike[str], columns: int | None = None) -> Path:
+    """The filters of a convolution as pictures: in colour with three input channels, else the mean
+    over the channels.
+
+    Args:
+        kernel: (height, width, channels, filters), as ``layer.get_weights()[0]`` has it.
+        path: The picture to write.
+        columns: Pictures in a row.
+
+    Raises:
+        ValueError: the kernel has another rank.
+        ImportError: matplotlib is not installed.
+    """
+    weights = np.asarray(kernel, np.float32)
+    if weights.ndim != 4:
+        raise ValueError(
+            f"kernel must be (height, width, channels, filters), got shape {weights.shape}"
+        )
+    if weights.shape[2] != 3:
+        weights = weights.mean(axis=2, keepdims=True)
+    drawing, panels = _grid(weights.shape[3], columns)
+    for i, ax in enumerate(panels):
+        ax.imshow(_shown(weights[..., i]), cmap="gray", vmin=0, vmax=1)
+        ax.set_title(str(i), fontsize=7)
+    return save(drawing, path)
+
+
+def feature_maps(
+    maps: npt.ArrayLike, path: str | PathLike[str], columns: int | None = None
+) -> Path:
+    """What a layer gives for one image, a picture for each channel.
+
+    Args:
+        maps: (height, width, channels), as ``Model(model.inputs, layer.output).predict(x)[0]``.
+        path: The picture to write.
+        columns: Pictures in a row.
+
+    Raises:
+        ValueError: the maps have another rank.
+        ImportError: matplotlib is not installed.
+    """
+    values = np.asarray(maps, np.float32)
+    if values.ndim != 3:
+        raise ValueError(f"maps must be (height, width, channels), got shape {values.shape}")
+    drawing, panels = _grid(values.shape[2], columns)
+    for i, ax in enumerate(panels):
+        ax.imshow(_shown(values[..., i]), cmap="viridis", vmin=0, vmax=1)
+        ax.set_title(str(i), fontsize=7)
+    return save(drawing, path)
+
+
+def misclassified(
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    predicted: npt.ArrayLike,
+    path: str | PathLike[str],
+    names: Sequence[str] | None = None,
+    most: int = 24,
+) -> Path:
+    """The first images that were taken for another class, each with "predicted, not actual".
+
+    Args:
+        images: (rows, height, width) or (rows, height, width, channels).
+        labels: The true class of each row, or one-hot rows.
+        predicted: The predicted class of each row, or the probabilities of the classes.
+        path: The picture to write.
+        names: Names of the classes.
+        most: At most so many images.
+
+    Raises:
+        ValueError: different numbers of rows, or nothing was misclassified.
+        ImportError: matplotlib is not installed.
+    """
+    pictures, true, found = np.asarray(images), _classes(labels), _classes(predicted)
+    if not len(pictures) == len(true) == len(found):
+        raise ValueError(
+            f"{len(pictures)} images, {len(true)} labels and {len(found)} predictions: they must "
+            "be as many"
+        )
+    wrong = np.flatnonzero(true != found)[:most]
+    if not len(wrong):
+        raise ValueError("nothing was misclassified: nothing to draw")
+    drawing, panels = _grid(len(wrong), None)
+    for i, ax in zip(wrong, panels, strict=True):
+        told, actual = (names[c] if names is not None else c for c in (found[i], true[i]))
+        ax.imshow(_shown(pictures[i].astype(np.float32)), cmap="gray", vmin=0, vmax=1)
+        ax.set_title(f"{told}, not {actual}", fontsize=7)
+    return save(drawing, path)
+
+
+def _classes(values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] > 1:
+        array = array.argmax(axis=1)
+    return np.ravel(array).astype(np.int64)
