@@ -171,6 +171,9 @@ _BY_NAME: dict[str, Callable[..., Any]] = {
 
 def serialize(activation: Activation) -> Any:
     """The name of one of these functions; a config for a layer or a registered function."""
+    name = getattr(activation, "__name__", "")
+    if _BY_NAME.get(name) is activation:  # wherever it is defined
+        return name
     return serialize_keras_object(activation)
 
 
