@@ -210,3 +210,35 @@ def test_steps_go_on_where_the_last_epoch_stopped():
 def test_predict_leaves_out_targets_that_come_along(model):
     pairs = [(X[i : i + 10], Y[i : i + 10]) for i in (0, 10, 20)]
     np.testing.assert_allclose(model.predict(iter(pairs)), model.predict(X), rtol=1e-5)
+
+
+class OnlyDlpack:
+    """An array of another library that shares its memory."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_what_has_dlpack_is_an_array(model):
+    expected = model.evaluate(X, Y, verbose=0)
+    assert model.evaluate(OnlyDlpack(X), OnlyDlpack(Y), verbose=0) == expected
+    history = model.fit(OnlyDlpack(X), OnlyDlpack(Y), validation_split=0.2, epochs=1, verbose=0)
+    assert set(history.history) == {"loss", "val_loss"}
+
+
+def test_a_loader_of_torch(model):
+    torch = pytest.importorskip("torch")
+    rows = torch.utils.data.TensorDataset(torch.tensor(X), torch.tensor(Y))
+    loader = torch.utils.data.DataLoader(rows, batch_size=8)
+    expected = model.evaluate(X, Y, batch_size=8, verbose=0)
+    assert model.evaluate(loader, verbose=0) == pytest.approx(expected)
+    np.testing.assert_allclose(model.predict(loader), model.predict(X), rtol=1e-5)
+    model.fit(loader, epochs=3, validation_data=loader, verbose=0)
+    assert int(model.optimizer.iterations) == 3 * 4
+    assert model.evaluate(torch.tensor(X), torch.tensor(Y), verbose=0) != expected

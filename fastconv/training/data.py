@@ -137,8 +137,9 @@ def to_array(value: Any, label: str) -> Array:
     if hasattr(value, "toarray") and not isinstance(value, np.ndarray):
         value = value.toarray()  # a sparse matrix
     try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
+        shared = hasattr(value, "__dlpack__") and not hasattr(value, "__array__")
+        array = np.from_dlpack(value) if shared else np.asarray(value)
+    except (ValueError, TypeError, BufferError) as error:
         raise TypeError(f"{label} cannot be made an array: {error}") from error
     if array.dtype == object:
         raise TypeError(
@@ -302,5 +303,7 @@ def unpack(data: Any) -> tuple[Any, Any, Any]:
 def is_in_memory(x: Any) -> bool:
     """Whether ``x`` is arrays (or lists of numbers), rather than something that yields batches."""
     if isinstance(x, (list, tuple, Mapping)) or hasattr(x, "__array__") or hasattr(x, "toarray"):
+        return True
+    if hasattr(x, "__dlpack__"):
         return True
     return not (hasattr(x, "__next__") or hasattr(x, "__iter__") or hasattr(x, "__getitem__"))
