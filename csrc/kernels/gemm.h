@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/ahead.h"
+
 namespace fastconv {
 
 // One tile: `rows` x one panel of columns. Over all segments (i, j) and steps k,
@@ -26,6 +28,7 @@ struct TileCall {
   // Clipped tiles only: row m of segment (i, j) takes part where
   // 0 <= first + m * step + j * inner_step < limit; at most two rows are outside.
   std::ptrdiff_t first, step, inner_step, limit;
+  Ahead* ahead;  // null, or what to fetch meanwhile; not by clipped tiles
 };
 using TileFn = void (*)(const TileCall&);
 

@@ -5,6 +5,7 @@
 
 #include "kernels/gemm.h"
 #include "kernels/simd/bf16.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/partial.h"
 #include "kernels/simd/vec.h"
 
@@ -38,7 +39,8 @@ FC_INLINE void add_product(V& acc, V a, V b) {
 template <int W, int ROWS, int VECTORS, bool COLUMNS, bool PAIRS = false, int FIRST = 0,
           int LAST = ROWS>
 FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const float* a,
-                          index_t a_stride, const float* b, index_t b_stride, index_t depth) {
+                          index_t a_stride, const float* b, index_t b_stride, index_t depth,
+                          const char*& soon, index_t lines) {
   using V = typename VecOf<W>::f32;
   constexpr int kPointers = COLUMNS ? 1 : (ROWS + 3) / 4;
   index_t a_stride3 = 3 * a_stride;
@@ -50,6 +52,7 @@ FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const fl
   }
   for (; depth > 0; --depth) {
     V bv[VECTORS];
+    fetch_lines(soon, lines);
     FC_UNROLL for (int v = 0; v < VECTORS; ++v) bv[v] = load<W>(b + v * W);
     FC_UNROLL for (int m = FIRST; m < LAST; ++m) {
       const float* r = row[COLUMNS ? 0 : m / 4];
@@ -66,18 +69,20 @@ FC_INLINE void accumulate(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const fl
 template <int W, int ROWS, int VECTORS, int SETS, bool PAIRS>
 FC_INLINE void accumulate_columns(typename VecOf<W>::f32 (&acc)[SETS][ROWS][VECTORS],
                                   const float* a, index_t a_stride, const float* b,
-                                  index_t b_stride, index_t depth) {
+                                  index_t b_stride, index_t depth, const char*& soon,
+                                  index_t lines) {
   using V = typename VecOf<W>::f32;
   for (; depth >= SETS; depth -= SETS)
     FC_UNROLL for (int s = 0; s < SETS; ++s, a += a_stride, b += b_stride) {
       V bv[VECTORS];
+      fetch_lines(soon, lines);
       FC_UNROLL for (int v = 0; v < VECTORS; ++v) bv[v] = load<W>(b + v * W);
       FC_UNROLL for (int m = 0; m < ROWS; ++m) {
         const V av = factor<W, PAIRS>(a + m);
         FC_UNROLL for (int v = 0; v < VECTORS; ++v) add_product<W, PAIRS>(acc[s][m][v], av, bv[v]);
       }
     }
-  accumulate<W, ROWS, VECTORS, true, PAIRS>(acc[0], a, a_stride, b, b_stride, depth);
+  accumulate<W, ROWS, VECTORS, true, PAIRS>(acc[0], a, a_stride, b, b_stride, depth, soon, lines);
 }
 
 // The taps of a clipped tile: each segment over the rows that are inside.
@@ -85,6 +90,7 @@ template <int W, int ROWS, int VECTORS>
 FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], const TileCall& t,
                                  const float* a) {
   const index_t a_stride = t.a_stride, b_stride = t.b_stride, depth = t.depth, step = t.step;
+  const char* soon = nullptr;
   for (index_t i = 0; i < t.outer; ++i)
     for (index_t j = 0; j < t.inner; ++j) {
       const index_t x = t.first + j * t.inner_step;
@@ -95,7 +101,7 @@ FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], c
       const float* bp = t.b + i * t.b_outer + j * t.b_inner;
 #define FC_ROWS(BEFORE, AFTER)                                                            \
   accumulate<W, ROWS, VECTORS, false, false, BEFORE, ROWS - AFTER>(acc, ap, a_stride, bp, \
-                                                                   b_stride, depth)
+                                                                   b_stride, depth, soon, 0)
       switch (before * 4 + after) {
         case 0:
           FC_ROWS(0, 0);
@@ -120,25 +126,15 @@ FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], c
     }
 }
 
-// The gradient of a ReLU on a tile just stored, still in L1.
-template <int W, int VECTORS>
+// The gradient of a ReLU on the part of a tile just stored, still in L1.
 FC_INLINE void mask_rows(float* c, const float* mask, index_t stride, index_t rows,
                          index_t columns) {
-  using V = typename VecOf<W>::f32;
-  for (index_t m = 0; m < rows; ++m, c += stride, mask += stride) {
-    if (columns == VECTORS * W) {
-      FC_UNROLL for (int v = 0; v < VECTORS; ++v) {
-        const V x = load<W>(c + v * W);
-        store<W>(c + v * W, load<W>(mask + v * W) > 0 ? x : V{});
-      }
-    } else {
-      for (index_t j = 0; j < columns; j += kWidth) {
-        const index_t n = columns - j < kWidth ? columns - j : kWidth;
-        const vf x = load_first(c + j, n);
-        store_first(c + j, load_first(mask + j, n) > 0 ? x : vf{}, n);
-      }
+  for (index_t m = 0; m < rows; ++m, c += stride, mask += stride)
+    for (index_t j = 0; j < columns; j += kWidth) {
+      const index_t n = columns - j < kWidth ? columns - j : kWidth;
+      const vf x = load_first(c + j, n);
+      store_first(c + j, load_first(mask + j, n) > 0 ? x : vf{}, n);
     }
-  }
 }
 
 FC_INLINE void copy_rows(float* dst, index_t dst_stride, const float* src, index_t src_stride,
@@ -179,7 +175,7 @@ void tile(const TileCall& t) {
                                                                     : 4;
     V sets[kSets][ROWS][VECTORS] = {};
     V(&acc)[ROWS][VECTORS] = sets[0];
-    if (mask)
+    if (mask && t.ahead == nullptr)
       FC_UNROLL for (int m = 0; m < ROWS; ++m) FC_UNROLL for (int v = 0; v < kColumns; v += 16)
           __builtin_prefetch(mask + m * c_stride + v);
     if constexpr (KIND == TileKind::clipped) {
@@ -187,14 +183,18 @@ void tile(const TileCall& t) {
     } else {
       const index_t a_stride = t.a_stride, b_stride = t.b_stride, depth = t.depth;
       const index_t a_inner = t.a_inner, b_inner = t.b_inner;
+      const char* soon = nullptr;
+      const index_t lines =
+          t.ahead == nullptr ? 0 : next_lines(*t.ahead, t.outer * t.inner * depth, soon);
       for (index_t i = 0; i < t.outer; ++i) {
         const float *ap = a + i * t.a_outer, *bp = t.b + i * t.b_outer;
         for (index_t j = t.inner; j > 0; --j, ap += a_inner, bp += b_inner)
           if constexpr (has_columns(KIND))
             accumulate_columns<W, ROWS, VECTORS, kSets, kPairs>(sets, ap, a_stride, bp, b_stride,
-                                                                depth);
+                                                                depth, soon, lines);
           else
-            accumulate<W, ROWS, VECTORS, false, kPairs>(acc, ap, a_stride, bp, b_stride, depth);
+            accumulate<W, ROWS, VECTORS, false, kPairs>(acc, ap, a_stride, bp, b_stride, depth,
+                                                        soon, lines);
       }
       FC_UNROLL for (int s = 1; s < kSets; ++s) FC_UNROLL for (int m = 0; m < ROWS; ++m)
           FC_UNROLL for (int v = 0; v < VECTORS; ++v) acc[m][v] += sets[s][m][v];
@@ -213,13 +213,24 @@ void tile(const TileCall& t) {
         from_stride = kColumns;
       }
     }
-    FC_UNROLL for (int m = 0; m < ROWS; ++m, to += to_stride, from += from_stride)
-        FC_UNROLL for (int v = 0; v < VECTORS; ++v)
-            store<W>(to + v * W, max_keep_nan<W>(acc[m][v] + load<W>(from + v * W), floor));
-    if (!full) copy_rows(c, c_stride, edge, kColumns, ROWS, t.columns);
-    if (mask) {
-      mask_rows<W, VECTORS>(c, mask, c_stride, ROWS, t.columns);
-      mask += ROWS * c_stride;
+    if (full && mask) {
+      FC_UNROLL for (int m = 0; m < ROWS;
+                     ++m, to += to_stride, from += from_stride, mask += c_stride)
+          FC_UNROLL for (int v = 0; v < VECTORS; ++v) {
+        const V x = max_keep_nan<W>(acc[m][v] + load<W>(from + v * W), floor);
+        store<W>(to + v * W, load<W>(mask + v * W) > 0 ? x : V{});
+      }
+    } else {
+      FC_UNROLL for (int m = 0; m < ROWS; ++m, to += to_stride, from += from_stride)
+          FC_UNROLL for (int v = 0; v < VECTORS; ++v)
+              store<W>(to + v * W, max_keep_nan<W>(acc[m][v] + load<W>(from + v * W), floor));
+    }
+    if (!full) {
+      copy_rows(c, c_stride, edge, kColumns, ROWS, t.columns);
+      if (mask) {
+        mask_rows(c, mask, c_stride, ROWS, t.columns);
+        mask += ROWS * c_stride;
+      }
     }
     a += ROWS * (has_columns(KIND) ? 1 : t.a_stride);
     c += ROWS * c_stride;

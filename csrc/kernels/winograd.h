@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/ahead.h"
+
 namespace fastconv {
 
 // Images that tiles are read from and written to. Tile rows are counted through all images.
@@ -34,21 +36,6 @@ struct WinogradStore {
   const float* other;   // null, or like y: added
   const float* mask;    // null, or like y: 0 where it is not positive
   std::uint8_t* index;  // null, or y is the 2x2 maximum and this its position in the window
-};
-
-// What a block's transforms will read and write soon. The products fetch it into the second-level
-// cache meanwhile: rows of tiles are too far apart for the processor to foresee.
-struct WinogradAhead {
-  static constexpr int kRanges = 4;
-  struct {
-    const void* start;
-    std::ptrdiff_t bytes;
-  } range[kRanges];
-  int count = 0;
-
-  void add(const void* start, std::ptrdiff_t bytes) {
-    if (count < kRanges && bytes > 0) range[count++] = {start, bytes};
-  }
 };
 
 struct WinogradSet {
@@ -82,16 +69,17 @@ struct WinogradKernels {
   int width;      // floats in a block of channels
   int tile_rows;  // tiles that the products take at a time
   WinogradSet f2, f4, f5, f6;
-  // M = V U at positions [first, last), for `count` tiles.
+  // M = V U at positions [first, last), for `count` tiles. `ahead` is what the block's transforms
+  // will read and write soon.
   void (*multiply)(const WinogradTiles& v, const float* u, std::ptrdiff_t u_plane,
                    const WinogradTiles& m, std::ptrdiff_t first, std::ptrdiff_t last,
                    std::ptrdiff_t count, std::ptrdiff_t channels, std::ptrdiff_t out_channels,
-                   const WinogradAhead& ahead);
+                   const Ahead& ahead);
   // dU (+)= V' Z at positions [first, last); rows of dU up to the whole block.
   void (*accumulate)(const WinogradTiles& v, const WinogradTiles& z, std::ptrdiff_t first,
                      std::ptrdiff_t last, std::ptrdiff_t count, std::ptrdiff_t channels,
                      std::ptrdiff_t out_channels, float* du, std::ptrdiff_t du_plane, bool add,
-                     const WinogradAhead& ahead);
+                     const Ahead& ahead);
 };
 
 }  // namespace fastconv

@@ -15,12 +15,12 @@ struct WinogradProducts {
   void (*multiply)(const WinogradTiles& v, const float* u, std::ptrdiff_t u_plane,
                    const WinogradTiles& m, std::ptrdiff_t first, std::ptrdiff_t last,
                    std::ptrdiff_t count, std::ptrdiff_t channels, std::ptrdiff_t out_channels,
-                   const WinogradAhead& ahead);
+                   const Ahead& ahead);
   // ... and `count` pairs of tiles.
   void (*accumulate)(const WinogradTiles& v, const WinogradTiles& z, std::ptrdiff_t first,
                      std::ptrdiff_t last, std::ptrdiff_t count, std::ptrdiff_t channels,
                      std::ptrdiff_t out_channels, float* du, std::ptrdiff_t du_plane, bool add,
-                     const WinogradAhead& ahead);
+                     const Ahead& ahead);
 };
 
 }  // namespace fastconv

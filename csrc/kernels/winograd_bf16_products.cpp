@@ -1,7 +1,7 @@
 // The products of Winograd convolutions in bfloat16; see winograd_products.cpp.
 #include "kernels/simd/bf16.h"
+#include "kernels/simd/fetch.h"
 #include "kernels/winograd_bf16.h"
-#include "kernels/winograd_fetch.h"
 #include "kernels/winograd_points.h"
 
 #define FC_LAMBDA __attribute__((always_inline))
@@ -52,7 +52,7 @@ FC_INLINE MultiplyTile multiply_rows(index_t rows, std::integer_sequence<int, R.
 
 void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const WinogradTiles& m,
               index_t first, index_t last, index_t count, index_t channels, index_t out_channels,
-              const WinogradAhead& ahead) {
+              const Ahead& ahead) {
   constexpr std::make_integer_sequence<int, kRows> kAll{};
   constexpr std::make_integer_sequence<int, 2 * kRows> kAll2{};
   const index_t columns = (out_channels + L - 1) / L * L, rows_of_u = (channels + 1) / 2;
@@ -60,7 +60,8 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
   // A single vector leaves room for twice the tiles.
   const index_t single_groups = (count + 2 * kRows - 1) / (2 * kRows);
   const index_t calls = columns / (2 * L) * groups + columns / L % 2 * single_groups;
-  Fetch fetch(ahead, (last - first) * calls, rows_of_u);
+  Ahead left = ahead;
+  left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
     const float* panel = u + p * u_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
@@ -73,7 +74,7 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
         const MultiplyTile tile =
             pair ? multiply_rows<2>(rows, kAll) : multiply_rows<1>(rows, kAll2);
         const char* soon;
-        const index_t lines = fetch(soon);
+        const index_t lines = next_lines(left, rows_of_u, soon);
         tile(in + t * kPairs, v.tiles * kPairs, panel, channels, out + t * L, m.tiles * L, soon,
              lines);
         t += rows;
@@ -108,10 +109,11 @@ FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride,
 
 void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, index_t last,
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
-                bool add, const WinogradAhead& ahead) {
+                bool add, const Ahead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
   const index_t calls = columns / (2 * L) * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
-  Fetch fetch(ahead, (last - first) * calls, count);
+  Ahead left = ahead;
+  left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
@@ -120,7 +122,7 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
       for (index_t c = 0; c < rows; c += pair ? kChannels : kSingle) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
-        const index_t lines = fetch(soon);
+        const index_t lines = next_lines(left, count, soon);
         if (pair)
           accumulate_tile<kChannels, 2>(a, b, z.tiles * L, count, out, add, soon, lines);
         else

@@ -1,9 +1,9 @@
 // The products of Winograd convolutions, position by position: M = V U and dU += V' Z. Every
 // product starts from zero and is added to what is there: sums in blocks have a smaller error than
 // running ones.
+#include "kernels/simd/fetch.h"
 #include "kernels/simd/vec.h"
 #include "kernels/winograd.h"
-#include "kernels/winograd_fetch.h"
 #include "kernels/winograd_points.h"
 
 #define FC_LAMBDA __attribute__((always_inline))
@@ -75,15 +75,17 @@ FC_INLINE MultiplyTile multiply_rows(index_t rows, std::integer_sequence<int, R.
 
 void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const WinogradTiles& m,
               index_t first, index_t last, index_t count, index_t channels, index_t out_channels,
-              const WinogradAhead& ahead) {
+              const Ahead& ahead) {
   constexpr std::make_integer_sequence<int, kRows> kAll{};
   constexpr std::make_integer_sequence<int, 2 * kRows> kAll2{};
   const index_t columns = (out_channels + L - 1) / L * L;
   if (kHoldsWeights && channels == L && columns == L && count >= kPassing) {
-    Fetch fetch(ahead, last - first, (count + kPassing - 1) / kPassing);
+    const index_t steps = (count + kPassing - 1) / kPassing;
+    Ahead left = ahead;
+    left.share_out(last - first);
     for (index_t p = first; p < last; ++p) {
       const char* soon;
-      const index_t lines = fetch(soon);
+      const index_t lines = next_lines(left, steps, soon);
       multiply_held(v.data + p * v.plane, u + p * u_plane, count, m.data + p * m.plane, soon,
                     lines);
     }
@@ -93,7 +95,8 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
   // A single vector leaves room for twice the tiles.
   const index_t single_groups = (count + 2 * kRows - 1) / (2 * kRows);
   const index_t calls = columns / (2 * L) * groups + columns / L % 2 * single_groups;
-  Fetch fetch(ahead, (last - first) * calls, channels);
+  Ahead left = ahead;
+  left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
     const float* panel = u + p * u_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
@@ -106,7 +109,7 @@ void multiply(const WinogradTiles& v, const float* u, index_t u_plane, const Win
         const MultiplyTile tile =
             pair ? multiply_rows<2>(rows, kAll) : multiply_rows<1>(rows, kAll2);
         const char* soon;
-        const index_t lines = fetch(soon);
+        const index_t lines = next_lines(left, channels, soon);
         tile(in + t * L, v.tiles * L, panel, channels, out + t * L, m.tiles * L, soon, lines);
         t += rows;
       }
@@ -140,10 +143,11 @@ FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride,
 
 void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, index_t last,
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
-                bool add, const WinogradAhead& ahead) {
+                bool add, const Ahead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
   const index_t calls = columns / (2 * L) * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
-  Fetch fetch(ahead, (last - first) * calls, count);
+  Ahead left = ahead;
+  left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
     for (index_t k = 0; k < columns; k += 2 * L) {
@@ -152,7 +156,7 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
       for (index_t c = 0; c < rows; c += pair ? kChannels : kSingle) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
-        const index_t lines = fetch(soon);
+        const index_t lines = next_lines(left, count, soon);
         if (pair)
           accumulate_tile<kChannels, 2>(a, b, z.tiles * L, count, out, add, soon, lines);
         else

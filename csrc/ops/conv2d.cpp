@@ -11,6 +11,7 @@ namespace fastconv {
 namespace {
 
 constexpr std::int64_t kFewChannels = 16;
+constexpr std::int64_t kFewWeights = 1 << 17;  // of one tap: their gradient stays in cache
 
 // A convolution with one tap is a dense layer on pixels.
 std::unique_ptr<Op> as_dense(OpSpec spec, const char* name) {
@@ -74,7 +75,8 @@ std::unique_ptr<Op> make_weight_grad(const OpSpec& spec) {
   const std::string wanted = wanted_algorithm(spec);
   if (needs_rounding(wanted, c, spec)) return on_rounded(spec);
   if (wanted == "im2col") return im2col_conv2d_weight_grad(spec);
-  if (wanted != "direct" && c.is_pointwise()) return as_dense(spec, "dense_weight_grad");
+  if (wanted != "direct" && c.is_pointwise() && (c.weights_size() > kFewWeights || in_bf16(spec)))
+    return as_dense(spec, "dense_weight_grad");
   if (wanted == "auto" && c.is_depthwise()) return depthwise_conv2d_weight_grad(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d_weight_grad(spec);
   return direct_conv2d_weight_grad(spec);

@@ -46,10 +46,16 @@ class Dense final : public Op {
     w_stride_ = w.shape[1];
     gemm_ = Gemm(n_, false, transpose, in_bf16(spec));
     epilogue_ = FusedEpilogue(spec, static_cast<int>(own), y);
+    packs_first_ = rows_of(x_, x_.shape[0]) > Gemm::kRows;
   }
 
   void run(const RunContext& ctx) const override {
     const std::int64_t m = rows_of(x_, ctx.batch);
+    const std::byte* packed = ctx.packed;
+    if (packed == nullptr && m > Gemm::kRows) {  // every block of rows reads all of w
+      pack(ctx, ctx.scratch);
+      packed = ctx.scratch;
+    }
     const GemmOperands g{.a = ctx.input(0),
                          .a_stride = k_,
                          .b = ctx.input(1),
@@ -59,7 +65,7 @@ class Dense final : public Op {
                          .bias = bias_ ? ctx.input(2) : nullptr,
                          .relu = epilogue_.relu,
                          .mask = epilogue_.mask_of(ctx),
-                         .packed_b = reinterpret_cast<const float*>(ctx.packed)};
+                         .packed_b = reinterpret_cast<const float*>(packed)};
     const Gemm::Cut cut = gemm_.cut(m, k_);
     const double tape = epilogue_.tape.empty() ? 0 : epilogue_.tape.cost();
     const double work = gemm_.nanoseconds(m, k_) + tape * static_cast<double>(m * n_);
@@ -69,6 +75,7 @@ class Dense final : public Op {
       epilogue_.run(ctx, g.c, n_, b.rows.begin, b.rows.size(), b.columns.begin, b.columns.size());
     });
   }
+  std::size_t scratch_bytes() const override { return packs_first_ ? packed_bytes() : 0; }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(k_); }
   std::size_t packed_bytes() const override { return gemm_.packed_bytes(k_); }
   void pack(const RunContext& ctx, std::byte* packed) const override {
@@ -80,7 +87,7 @@ class Dense final : public Op {
  private:
   TensorDesc x_;
   std::int64_t n_, k_, w_stride_;
-  bool bias_;
+  bool bias_, packs_first_;
   Gemm gemm_;
   FusedEpilogue epilogue_;
 };

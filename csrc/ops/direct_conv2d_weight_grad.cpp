@@ -164,14 +164,44 @@ class DirectConv2dWeightGrad final : public Op {
       for (std::int64_t b = 0; b < bands_; ++b) {
         const Band band{{n, std::min(n + band_images_, images.end)},
                         part(conv_.out_height, bands_, b)};
-        add_band(ctx, band, group, panels, first, dw, db, buffer);
+        Ahead ahead = ahead_of(ctx, band, panels);
+        add_band(ctx, band, group, panels, first, dw, db, ahead, buffer);
         first = false;
       }
-    if (first) add_band(ctx, {{0, 0}, {0, 0}}, group, panels, true, dw, db, buffer);
+    Ahead nothing;
+    if (first) add_band(ctx, {{0, 0}, {0, 0}}, group, panels, true, dw, db, nothing, buffer);
+  }
+
+  // What the band after this one reads.
+  Ahead ahead_of(const RunContext& ctx, const Band& band, Part panels) const {
+    const Convolution& c = conv_;
+    Ahead ahead;
+    const Part rows{band.rows.end, std::min(band.rows.end + band_rows_, c.out_height)};
+    const Part images{band.images.end,
+                      std::min(band.images.end + band.images.size(), c.images_in(ctx.batch))};
+    const Band next = rows.size() > 0 ? Band{band.images, rows}
+                                      : Band{images, {0, std::min(band_rows_, c.out_height)}};
+    if (next.images.size() <= 0 || c.groups > 1) return ahead;
+    const auto add = [&](const float* data, std::int64_t image, std::int64_t row, Part rows) {
+      const float* start = data + next.images.begin * image + rows.begin * row;
+      const float* end = data + (next.images.end - 1) * image + rows.end * row;
+      ahead.add(start, (end - start) * static_cast<std::int64_t>(sizeof(float)));
+    };
+    add(ctx.input(0), c.image_size(), c.width * c.channels,
+        {std::min(c.height, next.rows.begin * c.stride_y),
+         std::min(c.height, next.rows.end * c.stride_y)});
+    add(ctx.input(1), c.out_image_size(), c.out_width * c.out_channels, next.rows);
+    std::int64_t tiles = 0;
+    for (std::int64_t p = panels.begin; p < panels.end; ++p)
+      tiles += c.kernel_y * (merged_ ? 1 : c.kernel_x) *
+               ceil_div(merged_ ? c.kernel_x * depth_ : depth_,
+                        panels_[static_cast<std::size_t>(p)].tiles->max_rows);
+    ahead.share_out(tiles);
+    return ahead;
   }
 
   void add_band(const RunContext& ctx, const Band& band, std::int64_t group, Part panels,
-                bool first, float* dw, float* db, float* buffer) const {
+                bool first, float* dw, float* db, Ahead& ahead, float* buffer) const {
     const Convolution& c = conv_;
     const bool empty = band.images.size() == 0;
     const Pixels none{dw, 0, 0, 0};
@@ -191,6 +221,7 @@ class DirectConv2dWeightGrad final : public Op {
       call.c_stride = c.out_channels;
       call.columns = panel.columns;
       call.floor = -INFINITY;
+      call.ahead = ahead.count > 0 ? &ahead : nullptr;
       const std::int64_t column = group * columns_ + panel.column;
       for (std::int64_t ky = 0; ky < c.kernel_y; ++ky) {
         // Output rows whose input row of this tap is inside the image.
@@ -222,6 +253,7 @@ class DirectConv2dWeightGrad final : public Op {
       call.base = first ? nullptr : call.c;
       call.base_stride = c.out_channels;
       call.tiles = 1;
+      call.ahead = nullptr;
       tiles.columns[0](call);
     }
   }

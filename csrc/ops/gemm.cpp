@@ -9,10 +9,11 @@
 namespace fastconv {
 namespace {
 
-constexpr std::int64_t kDepth = 256;             // steps of k for which a panel of B is packed
-constexpr std::int64_t kRows = 256;              // most rows of C in a task
-constexpr std::int64_t kMaxPanel = 64;           // widest panel of any ISA
-constexpr std::int64_t kPackedRow = kRows + 16;  // longest row of a packed A
+constexpr std::int64_t kDepth = 256;              // steps of k for which a panel of B is packed
+constexpr std::int64_t kCacheFloats = 128 << 10;  // of A, C and the mask in this task and the next
+constexpr std::int64_t kMaxPanel = 64;            // widest panel of any ISA
+constexpr std::int64_t kPackedRow = Gemm::kRows + 16;  // longest row of a packed A
+constexpr std::int64_t kManyBlocks = 32;  // of rows: enough tasks, each makes whole rows
 constexpr double kTaskFlops = 4e6;
 constexpr double kTaskWeights = 32e3;  // elements of B read in a task
 
@@ -40,6 +41,10 @@ Gemm::Cut Gemm::cut(std::int64_t m, std::int64_t k) const {
                                 static_cast<double>(k * n_) / kTaskWeights);
   const auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
   std::int64_t rows = ceil_div(m, kRows);
+  if (rows > 1 && !transpose_a_ && kRows / 2 * (k + 2 * n_) <= kCacheFloats) {
+    rows = ceil_div(m, std::clamp(kCacheFloats / 2 / (k + 2 * n_ + 1), kRows / 2, kRows));
+    if (rows >= kManyBlocks) return {rows, 1};
+  }
   const std::int64_t columns = std::min(panels, ceil_div(wanted, std::max<std::int64_t>(1, rows)));
   // Every block of rows packs B again: short blocks only where there are few panels to share out.
   const std::int64_t shortest = columns >= 4 ? 96 : 28;
@@ -57,6 +62,27 @@ Gemm::Block Gemm::block(std::int64_t m, const Cut& cut, std::int64_t task) const
   const Panel& last = panels_[static_cast<std::size_t>(group.end - 1)];
   return {part(m, cut.rows, task / cut.panels),
           {panels_[static_cast<std::size_t>(group.begin)].column, last.column + last.columns}};
+}
+
+// What the next task reads and writes, where it makes whole rows.
+Ahead Gemm::ahead_of(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
+                     std::int64_t task) const {
+  Ahead ahead;
+  if (transpose_a_ || cut.panels > 1 || task + 1 >= cut.rows || g.a_stride != k || g.c_stride != n_)
+    return ahead;
+  const Part next = part(m, cut.rows, task + 1);
+  if (next.size() * (k + 2 * n_) > kCacheFloats) return ahead;  // would not stay there
+  const auto add = [&](const float* matrix, std::int64_t width) {
+    ahead.add(matrix + next.begin * width,
+              next.size() * width * static_cast<std::int64_t>(sizeof(float)));
+  };
+  add(g.a, k);
+  if (g.mask != nullptr) add(g.mask, n_);
+  add(g.c, n_);
+  std::int64_t tiles = 0;
+  for (const Panel& panel : panels_) tiles += ceil_div(next.size(), panel.tiles->max_rows);
+  ahead.share_out(tiles * std::max<std::int64_t>(1, ceil_div(steps(k), kDepth)));
+  return ahead;
 }
 
 std::size_t Gemm::workspace_bytes(std::int64_t k) const {
@@ -106,6 +132,7 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
   const std::int64_t depth_blocks = std::max<std::int64_t>(1, ceil_div(all, kDepth));
   auto* packed_b = reinterpret_cast<float*>(workspace);
   float* packed_a = packed_b + std::min(all, kDepth) * kMaxPanel;
+  Ahead ahead = ahead_of(g, m, k, cut, task);
 
   for (std::int64_t d = 0; d < depth_blocks; ++d) {
     const Part depth = part(all, depth_blocks, d);
@@ -116,6 +143,7 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
     call.outer = call.inner = 1;
     call.depth = depth.size();
     call.a_stride = g.a_stride;
+    call.ahead = ahead.count > 0 ? &ahead : nullptr;
     std::int64_t row_step = 1;
     if (transpose_a_) {
       call.a = g.a + inner.begin * g.a_stride + rows.begin;
@@ -168,6 +196,7 @@ void Gemm::run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut&
         sums.columns = panel.columns;
         sums.floor = -INFINITY;
         sums.tiles = 1;
+        sums.ahead = nullptr;
         (bf16_ ? tiles.pair_columns : tiles.columns)[0](sums);
       }
       t.c = g.c + rows.begin * g.c_stride + panel.column;

@@ -30,6 +30,8 @@ struct GemmOperands {
 
 class Gemm {
  public:
+  static constexpr std::int64_t kRows = 256;  // most rows of C in a task
+
   Gemm() = default;
   // With `bf16`, A and B are rounded to bfloat16 as they are packed; sums are float32.
   Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16 = false);
@@ -71,6 +73,8 @@ class Gemm {
   const TileFn* tiles_of(const TileSet& tiles) const;
   void pack_panel(const Panel& panel, const float* b, std::int64_t b_stride, std::int64_t k,
                   float* packed) const;
+  Ahead ahead_of(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
+                 std::int64_t task) const;
 
   std::int64_t n_ = 0;
   bool transpose_a_ = false, transpose_b_ = false, bf16_ = false;

@@ -78,11 +78,10 @@ struct Layout {
     return (row / shape.tiles_y * height + std::min(row % shape.tiles_y * tile, height)) * width;
   }
   // The pixels of x, or of the gradient dy, that tile rows [first, end) read.
-  void add_input(WinogradAhead& ahead, const float* x, std::int64_t first, std::int64_t end) const {
+  void add_input(Ahead& ahead, const float* x, std::int64_t first, std::int64_t end) const {
     add(ahead, x, first, end, shape.height, shape.width, shape.channels);
   }
-  void add_gradient(WinogradAhead& ahead, const float* dy, std::int64_t first,
-                    std::int64_t end) const {
+  void add_gradient(Ahead& ahead, const float* dy, std::int64_t first, std::int64_t end) const {
     add(ahead, dy, first, end, shape.out_height, shape.out_width, shape.out_channels);
   }
   std::string name() const {
@@ -102,7 +101,7 @@ struct Layout {
   std::int64_t out_plane(std::int64_t tiles) const { return tiles * out_blocks + kGap; }
 
  private:
-  void add(WinogradAhead& ahead, const float* image, std::int64_t first, std::int64_t end,
+  void add(Ahead& ahead, const float* image, std::int64_t first, std::int64_t end,
            std::int64_t height, std::int64_t width, std::int64_t channels) const {
     const std::int64_t from = pixels_above(first, height, width, set->outputs);
     const std::int64_t to = pixels_above(end, height, width, set->outputs);
@@ -243,14 +242,14 @@ class WinogradConvolution final : public Op {
   }
 
   // What the block of these tile rows writes and reads besides, and what the next one reads.
-  WinogradAhead ahead_of(const WinogradStore& store, const float* x, std::int64_t first,
-                         std::int64_t count, std::int64_t tile_rows) const {
+  Ahead ahead_of(const WinogradStore& store, const float* x, std::int64_t first, std::int64_t count,
+                 std::int64_t tile_rows) const {
     const WinogradShape& s = layout_.shape;
     const std::int64_t end = first + count, next = std::min(end + count, tile_rows);
     const std::int64_t at = result_pixels(first) * s.out_channels;
     const auto bytes =
         (result_pixels(end) * s.out_channels - at) * static_cast<std::int64_t>(sizeof(float));
-    WinogradAhead ahead;
+    Ahead ahead;
     layout_.add_input(ahead, x, end, next);
     ahead.add(store.y + at, bytes);
     if (store.mask != nullptr) ahead.add(store.mask + at, bytes);
@@ -381,7 +380,7 @@ class WinogradWeightGradient final : public Op {
       const std::int64_t next = begin + (end - begin) * (block + 1) / blocks;
       set.input(s, ctx.input(0), first, next - first, v);
       set.gradient(s, ctx.input(1), first, next - first, z, bias);
-      WinogradAhead ahead;
+      Ahead ahead;
       const std::int64_t after = std::min(next + layout_.block_rows, tile_rows);
       layout_.add_input(ahead, ctx.input(0), next, after);
       layout_.add_gradient(ahead, ctx.input(1), next, after);
@@ -439,9 +438,8 @@ class WinogradWeightGradient final : public Op {
   }
 
   // The next position, and this one's share of what the next group reads.
-  WinogradAhead ahead_of_position(const RunContext& ctx, const WinogradTiles& v,
-                                  const WinogradTiles& z, std::int64_t position, std::int64_t first,
-                                  std::int64_t tile_rows) const {
+  Ahead ahead_of_position(const RunContext& ctx, const WinogradTiles& v, const WinogradTiles& z,
+                          std::int64_t position, std::int64_t first, std::int64_t tile_rows) const {
     const std::int64_t rows = std::min(group_rows_, tile_rows - first);
     const std::int64_t positions = layout_.set->positions;
     const std::int64_t from = first + rows * position / positions;
@@ -449,7 +447,7 @@ class WinogradWeightGradient final : public Op {
     const auto bytes = [](std::int64_t count) {
       return count * static_cast<std::int64_t>(sizeof(float));
     };
-    WinogradAhead ahead;
+    Ahead ahead;
     if (position + 1 < positions) {
       ahead.add(v.data + (position + 1) * v.plane, bytes(v.plane));
       ahead.add(z.data + (position + 1) * z.plane, bytes(z.plane));
