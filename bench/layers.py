@@ -264,6 +264,9 @@ def main(argv: list[str] | None = None) -> int:
     options = arguments(argv)
     from fastconv import _core
 
+    if options.isa not in (None, _core.isa()):
+        print(f"the kernels of {_core.isa()} run, not those of {options.isa}", file=sys.stderr)
+        return 1
     _core.set_num_threads(options.threads)
     if "torch" in options.peers:
         if importlib.util.find_spec("torch") is None:
@@ -299,5 +302,7 @@ def main(argv: list[str] | None = None) -> int:
 if __name__ == "__main__":
     chosen = arguments(None)
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
-    os.environ.update(limits(chosen.isa))  # before either library is imported
+    wanted = os.environ | limits(chosen.isa)
+    if wanted != os.environ:  # the libraries read it as they are imported, and fastconv already is
+        os.execve(sys.executable, [sys.executable, *sys.argv], wanted)
     sys.exit(main())
