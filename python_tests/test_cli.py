@@ -285,3 +285,10 @@ def test_nets_refuse_what_is_no_image(build: str) -> None:
         net((28, 28))
     with pytest.raises(ValueError, match=rf"{build}: classes must be at least 2, got 1"):
         net((32, 32, 3), classes=1)
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out == f"fastconv {fastconv.__version__}\n"

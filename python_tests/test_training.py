@@ -573,3 +573,12 @@ def test_predict_before_compile():
     assert model.predict(X).shape == (75, 1)
     assert not model.compiled
     assert model.get_compile_config() is None
+
+
+def test_a_step_of_its_own_is_refused_rather_than_ignored():
+    class Own(Model):
+        def train_step(self, data):
+            return {}
+
+    with pytest.raises(TypeError, match=r"Own\.train_step would never be called"):
+        Own().compile("sgd", "mse")

@@ -79,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fastconv", description="Train and use conv nets and MLPs on multicore CPUs."
     )
+    version = import_module("fastconv").__version__
+    parser.add_argument("--version", action="version", version=f"fastconv {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
 

@@ -94,9 +94,16 @@ class Compiling:
 
         Raises:
             ValueError: for an unknown optimizer, loss, metric or backend.
-            TypeError: for something that is none of these.
+            TypeError: for something that is none of these, or a model with a ``train_step``,
+                ``test_step`` or ``predict_step`` of its own.
         """
         del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
+        for method in ("train_step", "test_step", "predict_step"):
+            if callable(getattr(type(self), method, None)):
+                raise TypeError(
+                    f"{type(self).__name__}.{method} would never be called: steps are compiled. "
+                    "Override compute_loss, use add_loss, or train by train_on_batch"
+                )
         watch = "raise" if check_numerics else ""
         self._compiled = Compiled(
             optimizer, loss, loss_weights, metrics, weighted_metrics, backend, watch
