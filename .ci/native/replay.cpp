@@ -24,13 +24,21 @@ float number_at(const std::uint8_t* bytes, std::size_t i) {
   return value;
 }
 
-double difference(DType dtype, const std::uint8_t* found, std::span<const std::uint8_t> expected) {
+double largest_of(std::span<const std::uint8_t> floats) {
+  double largest = 0;
+  for (std::size_t i = 0; i < floats.size() / 4; ++i)
+    if (const float value = number_at(floats.data(), i); std::isfinite(value))
+      largest = std::fmax(largest, std::fabs(value));
+  return largest;
+}
+
+// `rounding` is how large a result may be that is made of rounding errors alone.
+double difference(DType dtype, const std::uint8_t* found, std::span<const std::uint8_t> expected,
+                  double rounding) {
   if (dtype != DType::f32)
     return std::memcmp(found, expected.data(), expected.size()) == 0 ? 0 : INFINITY;
-  double largest = 1e-30, most = 0;
-  for (std::size_t i = 0; i < expected.size() / 4; ++i)
-    if (const float value = number_at(expected.data(), i); std::isfinite(value))
-      largest = std::fmax(largest, std::fabs(value));
+  const double largest = std::fmax(rounding, largest_of(expected));
+  double most = 0;
   for (std::size_t i = 0; i < expected.size() / 4; ++i) {
     const float a = number_at(found, i), b = number_at(expected.data(), i);
     if (std::isfinite(b) ? !std::isfinite(a) : !(std::isnan(a) && std::isnan(b)) && a != b)
@@ -107,14 +115,18 @@ struct Recorded {
     Data expected = results;
     expected.insert(expected.end(), after.begin(), after.end());
     std::vector<DType> dtypes;
+    dtypes.reserve(expected.size());
     for (const int id : encoded.outputs)
       dtypes.push_back(encoded.tensors[static_cast<std::size_t>(id)].desc.dtype);
     for (const PlanTensor& tensor : encoded.tensors)
       if (tensor.kind == Kind::variable || tensor.kind == Kind::constant)
         dtypes.push_back(tensor.desc.dtype);
-    double worst = 0;
+    double worst = 0, rounding = 1e-30;
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      if (encoded.tensors[static_cast<std::size_t>(encoded.inputs[i])].desc.dtype == DType::f32)
+        rounding = std::fmax(rounding, 1e-3 * largest_of(inputs[i]));
     for (std::size_t i = 0; i < expected.size(); ++i)
-      worst = std::fmax(worst, difference(dtypes[i], alone[i].get(), expected[i]));
+      worst = std::fmax(worst, difference(dtypes[i], alone[i].get(), expected[i], rounding));
     for (const int threads : {2, 5}) {
       const std::vector<Block> again = run(threads);
       for (std::size_t i = 0; i < expected.size(); ++i)

@@ -249,7 +249,7 @@ def decode(content: bytes) -> Any:
             arrays.append(np.frombuffer(content, dtype, count, start).reshape(shape))
             start = stop
         return _filled(text, arrays)
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError, RecursionError, SyntaxError) as error:
         raise ValueError(f"{type(error).__name__} {error}") from error
 
 

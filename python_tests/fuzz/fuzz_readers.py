@@ -7,12 +7,21 @@ every reader.
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import atheris
 
 with atheris.instrument_imports(include=["fastconv", "pickletools", "tarfile", "zipfile"]):
     from readers import READERS, REFUSALS
 
+    from fastconv.saving import opening
+
+
+def not_converted(source: Any, target: Any) -> None:
+    raise ValueError("in a form that another process would convert")
+
+
+opening.convert = not_converted
 reader = READERS[sys.argv[1]]
 
 

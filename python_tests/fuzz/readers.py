@@ -20,7 +20,6 @@ from fastconv.compat.notebook import code_cells
 from fastconv.datasets import cifar, idx, pickles, pima
 from fastconv.models import Sequential
 from fastconv.models import model_from_json as from_json
-from fastconv.saving import opening
 from fastconv.saving.checkpoint import MAGIC, decode
 from fastconv.saving.hdf5 import Group, UnsupportedError
 from fastconv.saving.hdf5 import read as read_hdf5
@@ -28,12 +27,6 @@ from fastconv.saving.saving import load_model, load_weights
 from fastconv.utils.file_utils import extract_archive
 from fastconv.utils.image_utils import load_img
 
-
-def _not_converted(source: Any, target: Any) -> None:
-    raise ValueError("in a form that another process would convert")
-
-
-opening.convert = _not_converted
 FOLDER = Path(tempfile.gettempdir()) / f"fastconv-fuzz-{os.getpid()}"
 
 
