@@ -63,10 +63,12 @@ def windows(
         for size, k, s, d in zip((h, w), kernel, strides, dilation, strict=True)
     ]
     sn, sh, sw, sc = x.strides
+    # A stride beyond the image leads to no second window, and may be no number that NumPy takes.
+    step_y, step_x = (min(s, size) for s, size in zip(strides, (h, w), strict=True))
     return as_strided(
         x,
         (n, *counts, *kernel, c),
-        (sn, sh * strides[0], sw * strides[1], sh * dilation[0], sw * dilation[1], sc),
+        (sn, sh * step_y, sw * step_x, sh * dilation[0], sw * dilation[1], sc),
         writeable=False,
     )
 
