@@ -70,7 +70,8 @@ def test_parameters_are_as_published(name: str, parameters: int, trained: int) -
 def test_a_step_of_training_changes_every_weight(name: str, options: dict[str, Any]) -> None:
     fastconv.config.set_random_seed(3)
     model = getattr(applications, name)(classes=3, **options)
-    model.compile(fastconv.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
+    # Adam bounds the step: normalized over 3 rows, the gradients of a deep net are huge.
+    model.compile(fastconv.optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
     x = np.random.default_rng(0).standard_normal((3, *options["input_shape"])).astype("float32")
     before = model.get_weights()
     loss = model.train_on_batch(x, np.arange(3))
