@@ -276,7 +276,6 @@ def main(argv: list[str] | None = None) -> int:
             import torch
 
             torch.set_num_threads(options.threads)
-            torch.set_grad_enabled(False)
     peak = _core.measure_peaks(options.threads)["gflops"]
     results: dict[str, Any] = {
         "machine": machine(),

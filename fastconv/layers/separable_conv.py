@@ -115,7 +115,6 @@ class SeparableConv1D(BaseSeparableConv):
     """
 
     rank = 1
-    causal = True
 
 
 class SeparableConv2D(BaseSeparableConv):
