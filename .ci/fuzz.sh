@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Coverage-guided fuzzing: .ci/fuzz.sh [SECONDS] [READER | plan ...], a minute each by default.
+# Coverage-guided fuzzing: .ci/fuzz.sh [SECONDS] [READER | plan ...], a minute of the processor's time
+# each by default.
 #
 # Readers of files are fuzzed with atheris (pip install atheris), plans of the core with libFuzzer,
 # AddressSanitizer and UndefinedBehaviorSanitizer (Debian: clang libomp-dev). Each starts from
@@ -16,6 +17,17 @@ corpus=python_tests/fuzz/corpus
 mkdir -p "$work/found" "$work/objects"
 export PYTHONPATH=$PWD PYTHONDONTWRITEBYTECODE=1 OMP_NUM_THREADS=1
 status=0
+
+fuzz() { # name, command: until it has used the seconds
+  mkdir -p "$work/$1"
+  "${@:2}" -timeout=120 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$work/found/$1-" &
+  local pid=$! used
+  while used=$(ps -o cputimes= -p $pid); do
+    [ "$used" -lt "$seconds" ] || kill -USR1 $pid  # libFuzzer ends with its statistics
+    sleep 2
+  done
+  wait $pid
+}
 
 plan() {
   local flags=(-O1 -g1 -fno-omit-frame-pointer -fno-sanitize-recover=all -Icsrc -I.ci/native)
@@ -38,22 +50,18 @@ plan() {
   xargs -P "$(nproc)" -I{} sh -c '{}' < "$work/compile" || return 1
   clang++ -fsanitize=fuzzer,address,undefined -fopenmp "$work"/objects/*.o -o "$work/fuzz_plan" ||
     return 1
-  mkdir -p "$work/plan"
-  "$work/fuzz_plan" "$work/plan" "$corpus/plan" -max_total_time="$seconds" -max_len=700 \
-    -timeout=20 -rss_limit_mb=2000 -artifact_prefix="$work/found/plan-"
+  fuzz plan "$work/fuzz_plan" "$work/plan" "$corpus/plan" -max_len=700
 }
 
 reader() {
-  mkdir -p "$work/$1"
-  "$python" python_tests/fuzz/fuzz_readers.py "$1" "$work/$1" -max_total_time="$seconds" \
-    -max_len=20000 -timeout=25 -rss_limit_mb=3000 -artifact_prefix="$work/found/$1-"
+  fuzz "$1" "$python" python_tests/fuzz/fuzz_readers.py "$1" "$work/$1" -max_len=20000
 }
 
 [ $# -gt 1 ] || set -- "$seconds" $(ls "$corpus")
 for target in "${@:2}"; do
   echo "== $target, $seconds seconds"
   case $target in plan) plan ;; *) reader "$target" ;; esac > "$work/$target.log" 2>&1 || status=1
-  tail -n 2 "$work/$target.log"
+  grep -E "number_of_executed|SUMMARY|Error" "$work/$target.log"
 done
 ls -l "$work/found"
 exit $status

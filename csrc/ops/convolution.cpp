@@ -5,8 +5,15 @@
 namespace fastconv {
 namespace {
 
-std::string process_algorithm = "auto";
-std::string process_precision = "default";
+// Of the process.
+std::string& algorithm() {
+  static std::string name = "auto";
+  return name;
+}
+std::string& precision() {
+  static std::string name = "default";
+  return name;
+}
 
 std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
                                    std::int64_t least) {
@@ -107,13 +114,13 @@ Convolution Convolution::weight_grad(const OpSpec& spec) {
   return c;
 }
 
-void set_conv_algorithm(const std::string& name) { process_algorithm = name; }
-std::string conv_algorithm() { return process_algorithm; }
-void set_conv_precision(const std::string& name) { process_precision = name; }
-std::string conv_precision() { return process_precision; }
+void set_conv_algorithm(const std::string& name) { algorithm() = name; }
+std::string conv_algorithm() { return algorithm(); }
+void set_conv_precision(const std::string& name) { precision() = name; }
+std::string conv_precision() { return precision(); }
 
 std::string wanted_algorithm(const OpSpec& spec) {
-  const std::string wanted = spec.attrs.text("algorithm", process_algorithm);
+  const std::string wanted = spec.attrs.text("algorithm", algorithm());
   require(wanted == "auto" || wanted == "im2col" || wanted == "direct" || wanted == "winograd",
           spec, "algorithm must be auto, im2col, direct or winograd, got '" + wanted + "'");
   return wanted;

@@ -56,7 +56,8 @@ int cpu_quota(const std::string& groups, const std::string& mount) {
       for (std::string name; std::getline(names, name, ',');) cpu = cpu || name == "cpu";
       if (!cpu) continue;
       limit = least(path, [&](const std::string& p) {
-        const std::string folder = mount + "/" + controllers + p + "/cpu.cfs_";
+        std::string folder = mount;
+        folder.append("/").append(controllers).append(p).append("/cpu.cfs_");
         return share(folder + "quota_us", folder + "period_us");
       });
     }

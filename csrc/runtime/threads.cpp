@@ -7,9 +7,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -144,10 +147,10 @@ class Team {
     }
   }
 
-  const int count_, spins_;
-  const pid_t process_ = getpid();
   Share shares_[kMaxTeam];
   alignas(64) std::atomic<const Loop*> loop_{nullptr};
+  const int count_, spins_;
+  const pid_t process_ = getpid();
   alignas(64) std::atomic<std::uint32_t> generation_{0};
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<int> asleep_{0};
@@ -212,9 +215,11 @@ struct Bench {
     teams.push_back(std::move(team));
   }
 };
-Bench& bench = *new Bench;
+// Never destroyed: helpers and daemon threads may be there to the end.
+alignas(Bench) std::byte bench_storage[sizeof(Bench)];
+Bench& bench = *new (bench_storage) Bench;
 
-const int at_import = [] {
+const int at_import = []() noexcept {
   pthread_atfork([] { bench.mutex.lock(); }, [] { bench.mutex.unlock(); },
                  [] {
                    own_threads.store(true);
@@ -222,7 +227,11 @@ const int at_import = [] {
                    bench.teams.clear();
                    bench.mutex.unlock();
                  });
-  return default_threads();
+  try {
+    return default_threads();
+  } catch (const std::exception&) {  // no memory to read what the system says
+    return 1;
+  }
 }();
 
 }  // namespace
