@@ -3,20 +3,18 @@
 import multiprocessing
 import os
 import tempfile
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+from drawn_nets import BLOCKS, Bits, Net, bits_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fastconv import callbacks, config, layers
-from fastconv.layers import Input
-from fastconv.models import Model
+from fastconv import callbacks, config
 
 EXAMPLES = int(os.environ.get("FASTCONV_EXAMPLES", "25"))
-Bits = list[np.ndarray]
 
 some = settings(
     max_examples=EXAMPLES,
@@ -33,77 +31,6 @@ def same_threads_after():
     config.set_num_threads(before)
 
 
-@dataclass(frozen=True)
-class Net:
-    """A net and its data, as numbers that can be drawn, printed and sent to another process."""
-
-    size: int
-    channels: int
-    filters: int
-    kernel: int
-    stride: int
-    blocks: tuple[str, ...]
-    classes: int
-    optimizer: str
-    rows: int
-    batch: int
-    epochs: int
-    shuffle: bool
-    seed: int
-
-    def model(self) -> Model:
-        config.set_random_seed(self.seed)
-        x = inputs = Input((self.size, self.size, self.channels))
-        for block in self.blocks:
-            x = self.block(block, x)
-        outputs = layers.Dense(self.classes, activation="softmax")(layers.Flatten()(x))
-        model = Model(inputs, outputs)
-        model.compile(self.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-        return model
-
-    def block(self, name: str, x: Any) -> Any:
-        if name == "conv":
-            return layers.Conv2D(
-                self.filters, self.kernel, self.stride, padding="same", activation="relu"
-            )(x)
-        if name == "depthwise":
-            return layers.DepthwiseConv2D(3, padding="same")(x)
-        if name == "pool":
-            return layers.MaxPooling2D(2, padding="same")(x)
-        if name == "average":
-            return layers.AveragePooling2D(3, strides=2, padding="same")(x)
-        if name == "norm":
-            return layers.BatchNormalization()(x)
-        if name == "dropout":
-            return layers.Dropout(0.3)(x)
-        if name == "noise":
-            return layers.GaussianNoise(0.1)(x)
-        return layers.add([x, layers.Conv2D(x.shape[-1], 3, padding="same", activation="tanh")(x)])
-
-    def data(self) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng(self.seed)
-        shape = (self.rows, self.size, self.size, self.channels)
-        x = rng.standard_normal(shape).astype(np.float32)
-        return x, rng.integers(0, self.classes, self.rows)
-
-    def fit(self, model: Model, **options: Any) -> Bits:
-        arguments = {"batch_size": self.batch, "epochs": self.epochs, "shuffle": self.shuffle}
-        x, y = self.data()
-        model.fit(x, y, verbose=0, **{**arguments, **options})
-        return self.bits(model)
-
-    def bits(self, model: Model) -> Bits:
-        x, y = self.data()
-        return [
-            *model.get_weights(),
-            *(v.numpy() for v in model.optimizer.variables),
-            *(np.array(values) for values in model.history.history.values()),
-            np.array(model.evaluate(x, y, batch_size=self.batch, verbose=0)),
-            model.predict(x, batch_size=self.batch, verbose=0),
-        ]
-
-
-BLOCKS = ["conv", "conv", "depthwise", "pool", "average", "norm", "dropout", "noise", "residual"]
 NETS = st.builds(
     Net,
     size=st.integers(1, 13),
@@ -211,11 +138,6 @@ def test_arrays_or_batches(net: Net, threads: int) -> None:
     assert_same(arrays, net.fit(every, shuffle=False, callbacks=[watch]))
 
 
-def bits_of(net: Net) -> Bits:
-    config.set_num_threads(3)
-    return net.fit(net.model())
-
-
 EVERYTHING = Net(9, 3, 17, 3, 1, tuple(sorted(set(BLOCKS))), 5, "adam", 37, 8, 2, True, 11)
 
 
@@ -224,6 +146,7 @@ EVERYTHING = Net(9, 3, 17, 3, 1, tuple(sorted(set(BLOCKS))), 5, "adam", 37, 8, 2
 def test_in_another_process(method: str) -> None:
     config.set_num_threads(1)
     here = EVERYTHING.fit(EVERYTHING.model())
-    with multiprocessing.get_context(method).Pool(1) as pool:
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(1, context) as pool:
         for there in pool.map(bits_of, [EVERYTHING] * 2):
             assert_same(here, there)
