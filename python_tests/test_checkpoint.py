@@ -293,6 +293,7 @@ def test_two_trainings_at_once(tmp_path: Path) -> None:
             other = subprocess.run(
                 [sys.executable, "-c", code],
                 env={**os.environ, "PYTHONPATH": str(HOME)},
+                cwd=HOME,
                 capture_output=True,
                 text=True,
                 check=False,

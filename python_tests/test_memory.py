@@ -97,6 +97,7 @@ def run(code: str) -> Any:
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "PYTHONPATH": f"{HOME}:{Path(__file__).parent}"},
+        cwd=HOME,
         capture_output=True,
         text=True,
         timeout=300,

@@ -275,12 +275,14 @@ print(isa(), *(hashlib.sha256(f.tobytes()).hexdigest() for f in found))
 
 
 @pytest.mark.skipif("avx512bf16" not in available_isas(), reason="needs AVX512_BF16")
-def test_emulation_gives_the_same_bits() -> None:
+def test_emulation_gives_the_same_bits(tmp_path: Path) -> None:
     made = []
     for name in ("avx512", "avx512bf16"):
         command = [sys.executable, "-c", PRODUCTS]
         env = {**os.environ, "FASTCONV_ISA": name}
-        run = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        run = subprocess.run(
+            command, env=env, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
         isa, *bits = run.stdout.split()
         assert isa == name
         made.append(bits)

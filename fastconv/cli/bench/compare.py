@@ -16,10 +16,12 @@ import signal
 import statistics
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+import fastconv
 from fastconv.cli.bench import report
 from fastconv.cli.bench.nets import NETS
 from fastconv.cli.info import cpu_name
@@ -75,6 +77,7 @@ class Worker:
             stderr=subprocess.DEVNULL,
             text=True,
             env=env,
+            cwd=Path(fastconv.__file__).parents[1],  # not another copy, from where we are
         )
         hello = self._reply()
         self.version = str(hello.get("version", ""))
