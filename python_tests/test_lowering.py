@@ -453,6 +453,10 @@ def test_tables_fit_a_terminal() -> None:
     assert all(f" {row['step']} " in text for row in lowered.describe())
 
     times = np.full(len(lowered.steps), 2e3)
+    for kind, times_as_many in (("conv2d", 2), ("optimizer_update", 1)):
+        at = [row["name"] for row in lowered.describe()].index(kind)
+        whole, half = (lowered.describe(batch=rows)[at]["flops"] for rows in (8, 4))
+        assert whole == times_as_many * half > 0
     timed = report.profile_table(lowered, times, steps=2, batch=4)
     assert max(map(len, timed.splitlines())) <= report.WIDTH
     assert "GFLOP/s" in timed

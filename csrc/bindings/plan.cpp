@@ -216,7 +216,7 @@ class BoundPlan {
                                     std::to_string(steps) + " values of " +
                                     std::string(name_of(desc.dtype)));
       epoch.values.push_back({input, static_cast<const std::byte*>(array.data()),
-                              static_cast<std::size_t>(desc.max_size()) * size_of(desc.dtype)});
+                              static_cast<std::size_t>(desc.size(batch)) * size_of(desc.dtype)});
       given[input] = true;
     }
     for (std::size_t i = 0; i < given.size(); ++i)
@@ -286,9 +286,10 @@ class BoundPlan {
     return done;
   }
 
-  py::list summary() const {
+  py::list summary(std::optional<std::int64_t> rows_of_batch) const {
     py::list rows;
-    const std::int64_t batch = plan_->max_batch();
+    const std::int64_t batch = rows_of_batch.value_or(plan_->max_batch());
+    check_batch(batch);
     for (std::size_t s = 0; s < plan_->steps().size(); ++s) {
       const PlanStep& step = plan_->steps()[s];
       const Op& op = *plan_->ops()[s];
@@ -296,7 +297,7 @@ class BoundPlan {
       for (const auto* ids : {&step.inputs, &step.outputs})
         for (const int id : *ids) {
           const TensorDesc& desc = plan_->tensors()[static_cast<std::size_t>(id)].desc;
-          bytes += static_cast<std::size_t>(desc.max_size()) * size_of(desc.dtype);
+          bytes += static_cast<std::size_t>(desc.size(batch)) * size_of(desc.dtype);
         }
       py::dict row;
       row["name"] = step.op.name;
@@ -369,7 +370,7 @@ void init_plan(py::module_& m) {
            py::arg("nanoseconds") = py::none(), py::arg("version") = 0, py::arg("watch") = "")
       .def_property_readonly("finding", &BoundPlan::finding)
       .def("clear_finding", &BoundPlan::clear_finding)
-      .def("summary", &BoundPlan::summary)
+      .def("summary", &BoundPlan::summary, py::arg("batch") = py::none())
       .def_property_readonly("arena_bytes",
                              [](const BoundPlan& p) { return p.plan().arena_bytes(); })
       .def_property_readonly("max_batch", [](const BoundPlan& p) { return p.plan().max_batch(); })

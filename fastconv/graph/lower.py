@@ -121,9 +121,10 @@ class Lowered:
             Variable.changes += 1
             self._changing.pop()
 
-    def describe(self) -> list[dict[str, Any]]:
-        """A row for each step: ``step label op algorithm shape flops bytes live_bytes``, for the
-        largest batch; ``live_bytes`` are those of the arena in use during the step."""
+    def describe(self, batch: int | None = None) -> list[dict[str, Any]]:
+        """A row for each step: ``step label op algorithm shape flops bytes live_bytes``, for a
+        batch of so many rows, or the largest; ``live_bytes`` are those of the arena in use during
+        the step, always for the largest."""
         return [
             {
                 "step": i,
@@ -136,7 +137,7 @@ class Lowered:
                 "bytes": row["bytes"],
                 "live_bytes": row["live_bytes"],
             }
-            for i, (step, row) in enumerate(zip(self.steps, self.plan.summary(), strict=True))
+            for i, (step, row) in enumerate(zip(self.steps, self.plan.summary(batch), strict=True))
         ]
 
 

@@ -52,12 +52,11 @@ def profile_table(lowered: Lowered, nanoseconds: Array, steps: int, batch: int) 
         steps: runs of the plan behind these sums.
         batch: rows in each of these runs.
     """
-    rows = _rows(lowered)
+    rows = _rows(lowered, batch)
     if len(nanoseconds) != len(rows):
         raise ValueError(f"the plan has {len(rows)} steps, got {len(nanoseconds)} times")
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    share = batch / lowered.max_batch if lowered.max_batch else 1.0
     gflops, gbytes = peaks(_core.num_threads())
     times = np.asarray(nanoseconds, np.float64) / steps
     table = _table(f"{len(rows)} steps, batch {batch}, {_core.num_threads()} threads")
@@ -74,14 +73,12 @@ def profile_table(lowered: Lowered, nanoseconds: Array, steps: int, batch: int) 
         ]
 
     for row, time in zip(rows, times, strict=True):
-        table.add_row(
-            *_names(row, shape=False), *cells(time, row["flops"] * share, row["bytes"] * share)
-        )
+        table.add_row(*_names(row, shape=False), *cells(time, row["flops"], row["bytes"]))
     table.add_section()
     total = cells(
         float(times.sum()),
-        sum(r["flops"] for r in rows) * share,
-        sum(r["bytes"] for r in rows) * share,
+        sum(r["flops"] for r in rows),
+        sum(r["bytes"] for r in rows),
     )
     table.add_row("", "", "total", "", *total)
     table.caption = (
@@ -98,13 +95,13 @@ def peaks(threads: int) -> tuple[float, float]:
     return found["gflops"], found["gbytes_per_second"]
 
 
-def _rows(lowered: Any) -> list[dict[str, Any]]:
+def _rows(lowered: Any, batch: int | None = None) -> list[dict[str, Any]]:
     if not isinstance(lowered, Lowered):
         raise ValueError(
             "only plans of the native backend have steps to report; this model was compiled with "
             'backend="numpy"'
         )
-    return lowered.describe()
+    return lowered.describe(batch)
 
 
 def _table(title: str) -> Table:
