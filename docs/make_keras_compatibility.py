@@ -69,6 +69,8 @@ DECISIONS = """\
 - `pool_size` is 2 by default for every pooling layer; Keras requires it for average pooling.
 - Compiling again without `metrics` drops the old ones.
 - Changing `trainable` takes effect at the next `compile`; training without it warns.
+- A layer called with `training=` inside a functional model keeps to it, as in Keras 2. Keras 3 lets
+  the model decide, and writes a layer's default into files: there it counts as not given.
 - Only the first dimension of a tensor, the batch, may be unknown. `K.flatten` of a symbolic batch
   keeps a row for each example; sums and means over it are the same.
 - A weight, an activation and a loss are float32. Other float types are converted.

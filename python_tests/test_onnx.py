@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from case import Case
 from cases import CASES
+from layer_table import LAYERS as TABLE
+from layer_table import MERGES, dtype_of, ids
 
 import fastconv
 from fastconv import Model, Sequential, applications, layers, ops
@@ -60,7 +62,12 @@ def check(model: Any, folder: Path, *, rows: tuple[int, ...] = (3, 1)) -> Counte
     session = session_of(proto)
     rng = np.random.default_rng(1)
     for n in rows:
-        inputs = [rng.standard_normal((n, *t.shape[1:])).astype(np.float32) for t in model.inputs]
+        inputs = [
+            rng.standard_normal((n, *t.shape[1:])).astype(np.float32)
+            if t.dtype == "float32"
+            else rng.integers(0, 9, (n, *t.shape[1:])).astype(t.dtype)
+            for t in model.inputs
+        ]
         expected = model.predict(inputs if len(inputs) > 1 else inputs[0])
         expected = expected if isinstance(expected, list) else [expected]
         names = [i.name for i in session.get_inputs()]
@@ -191,42 +198,25 @@ def test_functional_models(build: Any, transposes: int, tmp_path: Path) -> None:
 
 
 LAYERS = [
-    layers.Conv2D(6, 3, strides=2, padding="same", dilation_rate=1, groups=2),
-    layers.Conv2D(6, 3, dilation_rate=2, activation="relu"),
-    layers.Conv2D(3, (2, 5), padding="same", use_bias=False),
-    layers.DepthwiseConv2D(3, strides=2, depth_multiplier=2, padding="same"),
-    layers.SeparableConv2D(5, 3, depth_multiplier=2, activation="relu"),
-    layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
-    layers.Conv2DTranspose(3, 4, strides=3, output_padding=1),
-    layers.Conv2DTranspose(3, 2, dilation_rate=2),
-    layers.MaxPooling2D(3, strides=2, padding="same"),
-    layers.AveragePooling2D(3, strides=2, padding="same"),
-    layers.GlobalAveragePooling2D(keepdims=True),
-    layers.GlobalMaxPooling2D(),
-    layers.Flatten(),
-    layers.Reshape((9, 28)),
-    layers.Permute((3, 1, 2)),
-    layers.Dropout(0.5),
-    layers.GaussianNoise(0.5),
-    layers.ReLU(max_value=0.7, negative_slope=0.2, threshold=0.1),
-    layers.PReLU(shared_axes=[1, 2]),
-    layers.Softmax(axis=1),
-    layers.BatchNormalization(),
-    layers.BatchNormalization(axis=2),
-    layers.GroupNormalization(2),
-    layers.UpSampling2D((2, 3)),
-    layers.ZeroPadding2D(((1, 0), (2, 3))),
-    layers.Cropping2D(((1, 2), (0, 3))),
-    layers.Rescaling(1 / 127.5, offset=-1.0),
-    layers.Dense(5),
+    *TABLE,
+    ("Conv2D", {"filters": 3, "kernel_size": (2, 5), "padding": "same", "use_bias": False}, IMAGE),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 4, "strides": 3, "output_padding": 1}, IMAGE),
+    ("Conv2DTranspose", {"filters": 3, "kernel_size": 2, "dilation_rate": 2}, IMAGE),
 ]
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.name)
-def test_layers(layer: Any, tmp_path: Path) -> None:
-    model = Sequential([layers.Input(IMAGE), layer])
+@pytest.mark.parametrize(("name", "options", "shape"), LAYERS, ids=ids(LAYERS))
+def test_layers(name: str, options: dict, shape: tuple, tmp_path: Path) -> None:
+    inputs = layers.Input(shape, dtype=dtype_of(name))
+    model = Model(inputs, getattr(layers, name)(**options)(inputs))
     settle(model)
     check(model, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "options"), MERGES, ids=ids(MERGES))
+def test_merging_layers(name: str, options: dict, tmp_path: Path) -> None:
+    inputs = [layers.Input((4, 4), name="a"), layers.Input((4, 4), name="b")]
+    check(Model(inputs, getattr(layers, name)(**options)(inputs)), tmp_path)
 
 
 ACTIVATIONS = [

@@ -104,7 +104,7 @@ class BatchNormalization(Layer):
         )
         self.input_spec = InputSpec(ndim=rank, axes={self.axis: size})
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = as_float(inputs)
         if not (training and self.trainable):
             y = ops.batch_normalization(

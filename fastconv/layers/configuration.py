@@ -93,10 +93,11 @@ def parameters(call: Callable[..., Any]) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def trains_by_default(call: Callable[..., Any]) -> bool:
-    """Whether ``training`` is True where nobody says anything about it."""
+def default_training(call: Callable[..., Any]) -> bool | None:
+    """The ``training`` that a signature has where nobody says anything about it."""
     parameter = inspect.signature(call).parameters.get("training")
-    return parameter is not None and parameter.default is True
+    default = None if parameter is None else parameter.default
+    return default if isinstance(default, bool) else None
 
 
 def _is_plain(value: Any) -> bool:

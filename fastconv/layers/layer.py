@@ -18,9 +18,9 @@ from fastconv.graph.primitives.pointwise import autocast
 from fastconv.graph.tensor import Shape, Tensor, Variable
 from fastconv.layers.configuration import (
     Configured,
+    default_training,
     parameters,
     policy_of,
-    trains_by_default,
 )
 from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
@@ -256,8 +256,8 @@ class Layer(Configured, WeightHolder):
         said = given if given is not None else outer.training if outer else None
         training = None if said is None else bool(said)
         if "training" in parameters(type(self).call):
-            default = trains_by_default(type(self).call)
-            kwargs["training"] = default if training is None else training
+            default = default_training(type(self).call)
+            kwargs["training"] = bool(default) if training is None else training
         return training
 
     def _ensure_built(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.graph.tensor import Tensor
+from fastconv.layers.configuration import default_training
 from fastconv.layers.functional import FunctionalNode
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
@@ -129,13 +130,23 @@ def _call_ready(layers: dict[str, Layer], pending: dict[str, list[dict[str, Any]
                 kwargs = {k: _argument(v, layers) for k, v in calls[0].get("kwargs", {}).items()}
             except _NotYetError:
                 break
-            layers[name](*args, **kwargs)
+            layers[name](*args, **_given(layers[name], kwargs))
             calls.pop(0)
             progress = True
         if not calls:
             del pending[name]
             progress = True
     return progress
+
+
+def _given(layer: Layer, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that somebody gave.
+
+    Keras writes the default of a layer's ``training`` into every call, and lets the model decide.
+    """
+    default = default_training(type(layer).call)
+    unsaid = default is not None and kwargs.get("training") is default
+    return {k: v for k, v in kwargs.items() if not (unsaid and k == "training")}
 
 
 def _without_calls(item: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from fastconv.compat.methods import OldMethods
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Array, Tensor
-from fastconv.layers.configuration import trains_by_default
+from fastconv.layers.configuration import default_training
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
@@ -238,7 +238,7 @@ class Model(Trainer, OldMethods, Layer):
             and (self._compiled is None or self._compiled.backend == "native")
             and not self._added_losses
             and not any(
-                layer.activity_regularizer is not None or trains_by_default(type(layer).call)
+                layer.activity_regularizer is not None or default_training(type(layer).call)
                 for layer in self._flatten_layers()
             )
         )
