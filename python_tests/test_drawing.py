@@ -10,7 +10,7 @@ import pytest
 
 import fastconv
 from fastconv import layers
-from fastconv.models.drawing import _connections, _in_rows, _ordered, _spread
+from fastconv.models.drawing import _connections, _in_rows, _ordered, _spread, _straighten
 from fastconv.utils import plot_model
 
 
@@ -52,10 +52,23 @@ def test_layers_stand_below_all_that_they_take() -> None:
 
 def test_boxes_of_a_row_do_not_overlap() -> None:
     rows = _ordered(_in_rows(_connections(branches()), lambda layer: layer.name))
+    for arrange in (_spread, _straighten):
+        arrange(rows)
+        for row in rows:
+            for left, right in pairwise(row):
+                assert right.x - left.x >= (left.width + right.width) / 2 - 1e-9
+
+
+def test_chains_and_long_edges_are_straight() -> None:
+    rows = _ordered(_in_rows(_connections(branches()), lambda layer: layer.name))
     _spread(rows)
-    for row in rows:
-        for left, right in pairwise(row):
-            assert right.x - left.x >= (left.width + right.width) / 2
+    _straighten(rows)
+    x = {place.text: place.x for row in rows for place in row}
+    assert x["flat"] == pytest.approx(x["sum"])
+    assert x["pooled"] == pytest.approx(x["long"])
+    ways = [(p, t) for row in rows for p in row for t in p.targets if not (p.text or t.text)]
+    assert ways
+    assert all(p.x == pytest.approx(t.x) for p, t in ways)
 
 
 def test_the_drawing_holds_names_and_shapes(tmp_path: Path) -> None:

@@ -444,7 +444,7 @@ def test_unknown_tensor() -> None:
 
 def test_tables_fit_a_terminal() -> None:
     lowered = lower(train_program(["conv", "relu", "max_pool", "norm"], "adam", 0.0, 1), 8)
-    text = report.plan_table(lowered)
+    text = str(report.plan_table(lowered))
     assert max(map(len, text.splitlines())) <= report.WIDTH
     assert "conv2d + bias + relu" in text
     assert "optimizer_update" in text
@@ -457,7 +457,7 @@ def test_tables_fit_a_terminal() -> None:
         at = [row["name"] for row in lowered.describe()].index(kind)
         whole, half = (lowered.describe(batch=rows)[at]["flops"] for rows in (8, 4))
         assert whole == times_as_many * half > 0
-    timed = report.profile_table(lowered, times, steps=2, batch=4)
+    timed = str(report.profile_table(lowered, times, steps=2, batch=4))
     assert max(map(len, timed.splitlines())) <= report.WIDTH
     assert "GFLOP/s" in timed
     assert "1.00" in timed  # microseconds: 2000 ns in two steps

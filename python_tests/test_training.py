@@ -3,8 +3,11 @@
 import copy
 import hashlib
 import pickle
+import re
 import signal
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -566,6 +569,27 @@ def test_tables_of_plans(capsys):
     slow.fit(X, Y, verbose=0)
     with pytest.raises(ValueError, match="native"):
         slow.plan_summary()
+
+
+def test_tables_of_plans_in_notebooks(monkeypatch, capsys):
+    model = compiled()
+    model.fit(X, Y, verbose=0)
+    shown, lines = [], []
+    display = SimpleNamespace(display=shown.append)
+    ipython = SimpleNamespace(get_ipython=object, display=display)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    model.plan_summary()
+    model.profile(X, Y)
+    assert capsys.readouterr().out == ""
+    model.plan_summary(print_fn=lines.append)
+    assert str(shown[0]) == lines[0]
+    summary, profile = (report._repr_html_() for report in shown)
+    rows = int(re.search(r"(\d+) steps", lines[0])[1])
+    assert summary.count("<tr>") == rows + 2
+    assert "<th>MFLOP</th>" in summary
+    assert "<td>total</td>" in summary
+    assert "<th>GFLOP/s</th>" in profile
+    assert profile.endswith("</p>")
 
 
 def test_predict_before_compile():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,36 @@ from fastconv.graph.tensor import Array, Shape
 WIDTH = 80
 
 
-def plan_table(lowered: Lowered) -> str:
-    """The steps of a plan, in 80 columns: layer, op with its fused parts, algorithm, shape of the
+class Report:
+    """A table as text of 80 columns, the same in a terminal and in a file, or for notebooks."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+
+    def __repr__(self) -> str:
+        out = io.StringIO()
+        console = Console(file=out, width=WIDTH, color_system=None, force_terminal=False)
+        console.print(self.table)
+        return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+    def _repr_html_(self) -> str:
+        columns = self.table.columns
+        rows = zip(*(map(str, column.cells) for column in columns), strict=True)
+        parts = [
+            f"<caption>{escape(str(self.table.title))}</caption>",
+            _html_row("th", [str(column.header) for column in columns]),
+            *(_html_row("td", cells) for cells in rows),
+        ]
+        note = f"<p>{escape(str(self.table.caption))}</p>" if self.table.caption else ""
+        return f"<table>{''.join(parts)}</table>{note}"
+
+
+def _html_row(tag: str, cells: Iterable[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(cell)}</{tag}>' for cell in cells)}</tr>"
+
+
+def plan_table(lowered: Lowered) -> Report:
+    """The steps of a plan: layer, op with its fused parts, algorithm, shape of the
     result (without the batch), MFLOP, and the MB that it reads and writes and that the arena holds
     meanwhile, all for the plan's largest batch."""
     rows = _rows(lowered)
@@ -40,10 +70,10 @@ def plan_table(lowered: Lowered) -> str:
         _number(sum(r["bytes"] for r in rows) / 1e6),
         _number(lowered.plan.arena_bytes / 1e6),
     )
-    return _render(table)
+    return Report(table)
 
 
-def profile_table(lowered: Lowered, nanoseconds: Array, steps: int, batch: int) -> str:
+def profile_table(lowered: Lowered, nanoseconds: Array, steps: int, batch: int) -> Report:
     """Measured times beside the steps of a plan.
 
     Args:
@@ -85,7 +115,7 @@ def profile_table(lowered: Lowered, nanoseconds: Array, steps: int, batch: int) 
         f"peak: of {gflops:.0f} GFLOP/s or {gbytes:.0f} GB/s as measured here, whichever is nearer;"
         " FLOPs are those of the plain sums, which Winograd's are fewer than"
     )
-    return _render(table)
+    return Report(table)
 
 
 @lru_cache(maxsize=8)
@@ -136,11 +166,3 @@ def _number(value: float) -> str:
     if value < 0.01:
         return "<.01"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _render(table: Table) -> str:
-    """Plain text, the same in a terminal and in a file."""
-    out = io.StringIO()
-    console = Console(file=out, width=WIDTH, color_system=None, force_terminal=False)
-    console.print(table)
-    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from fastconv.layers.layer import Layer
 from fastconv.models.model import Model
 from fastconv.utils import plots
+from fastconv.utils.notebooks import notebook_display
 
 _LETTER, _LINE, _PAD = 0.085, 0.19, 0.12  # inches: a letter's width, a line's height, around text
 _GAP, _RISE = 0.3, 0.4  # inches: between boxes of a row, between rows
 _SWEEPS = 4  # times that the rows are ordered by their neighbours
+_PULLS = 9  # times that places are drawn under those above or over those below; the last, under
 
 
 @dataclass(eq=False)
@@ -95,6 +98,7 @@ def plot_model(
     places = _in_rows(_connections(model), text)
     rows = _ordered(places)
     _spread(rows)
+    _straighten(rows)
     path = plots.save(_draw(rows), to_file, dpi)
     return _shown(path)
 
@@ -162,17 +166,51 @@ def _spread(rows: list[list[_Place]]) -> None:
             left += place.width + _GAP
 
 
+def _straighten(rows: list[list[_Place]]) -> None:
+    """Move places under and over their neighbours, as far as those beside them give way."""
+    for pull in range(_PULLS):
+        down = pull % 2 == 0
+        for row in rows if down else rows[::-1]:
+            near = [p.sources if down else p.targets for p in row]
+            wishes = [
+                median(n.x for n in ns) if ns else p.x for p, ns in zip(row, near, strict=True)
+            ]
+            _pull(row, wishes)
+
+
+def _pull(row: list[_Place], wishes: list[float]) -> None:
+    """Put the places of a row as near to where they wish as they can be (least squares).
+
+    Measured from the leftmost place that each could have, positions may only grow: this is an
+    isotonic regression, by pooling neighbours that want to pass each other.
+    """
+    first = [0.0]
+    for one, two in pairwise(row):
+        first.append(first[-1] + (one.width + two.width) / 2 + _GAP)
+    pools: list[tuple[float, int]] = []  # sum of wishes, places
+    for wish, at in zip(wishes, first, strict=True):
+        pools.append((wish - at, 1))
+        while len(pools) > 1 and pools[-2][0] / pools[-2][1] > pools[-1][0] / pools[-1][1]:
+            total, count = pools.pop()
+            pools[-1] = (pools[-1][0] + total, pools[-1][1] + count)
+    shifts = [total / count for total, count in pools for _ in range(count)]
+    for place, at, shift in zip(row, first, shifts, strict=True):
+        place.x = at + shift
+
+
 def _draw(rows: list[list[_Place]]) -> Any:
     from matplotlib.patches import FancyBboxPatch
 
     heights = [max(p.height for p in row) for row in rows]
     tops = [-sum(heights[:i]) - _RISE * i for i in range(len(rows) + 1)]
-    width = max(row[-1].x - row[0].x + (row[0].width + row[-1].width) / 2 for row in rows) + _GAP
+    left = min(row[0].x - row[0].width / 2 for row in rows) - _GAP / 2
+    right = max(row[-1].x + row[-1].width / 2 for row in rows) + _GAP / 2
+    width = right - left
     height = -tops[-1] - _RISE + _GAP
     drawing, ax = plots.figure(size=(width, height))
     drawing.set_layout_engine("none")
     ax.set_position((0, 0, 1, 1))
-    ax.set_xlim(-width / 2, width / 2)
+    ax.set_xlim(left, right)
     ax.set_ylim(-height + _GAP / 2, _GAP / 2)
     ax.axis("off")
 
@@ -215,9 +253,9 @@ def _draw(rows: list[list[_Place]]) -> Any:
 
 def _shown(path: Path) -> Any:
     """The picture as notebooks show it, where this is one."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or ipython.get_ipython() is None:
+    display = notebook_display()
+    if display is None:
         return None
     if path.suffix == ".svg":
-        return ipython.display.SVG(filename=str(path))
-    return ipython.display.Image(filename=str(path)) if path.suffix == ".png" else None
+        return display.SVG(filename=str(path))
+    return display.Image(filename=str(path)) if path.suffix == ".png" else None

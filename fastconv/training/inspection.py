@@ -13,8 +13,10 @@ from fastconv.training.compiling import METHODS, Compiling
 from fastconv.training.feed import ArrayFeed
 from fastconv.training.loop import timed_piece
 from fastconv.training.numpy_plan import NumpyPlan
+from fastconv.utils.notebooks import notebook_display
 
 if TYPE_CHECKING:
+    from fastconv.graph.report import Report
     from fastconv.training.verification import Verification
 
 
@@ -28,14 +30,14 @@ class Inspection(Compiling):
 
         Args:
             mode: ``"train"``, ``"test"`` or ``"predict"``.
-            print_fn: what takes the text; ``print`` by default.
+            print_fn: what takes the text; by default it is printed, and in a notebook shown.
 
         Raises:
             ValueError: for a plan that has not been made yet: fit, evaluate or predict first.
         """
         from fastconv.graph.report import plan_table
 
-        (print_fn or print)(plan_table(self._made_plan(mode)))
+        _show(plan_table(self._made_plan(mode)), print_fn)
 
     def profile(
         self,
@@ -54,7 +56,7 @@ class Inspection(Compiling):
             x, y, sample_weight: as in :meth:`fit`.
             batch_size: rows of a step, 32 by default.
             mode: ``"train"``, ``"test"`` or ``"predict"``.
-            print_fn: what takes the text; ``print`` by default.
+            print_fn: what takes the text; by default it is printed, and in a notebook shown.
 
         Raises:
             ValueError, TypeError: as :meth:`fit`.
@@ -82,7 +84,7 @@ class Inspection(Compiling):
         finally:
             for variable, value in zip(state, saved, strict=True):
                 variable.assign(value)
-        (print_fn or print)(profile_table(plan, nanoseconds, steps, piece.batch))
+        _show(profile_table(plan, nanoseconds, steps, piece.batch), print_fn)
 
     def verify(
         self,
@@ -139,6 +141,14 @@ class Inspection(Compiling):
             )
         _native(plan, "plan_summary")
         return plan
+
+
+def _show(report: Report, print_fn: Callable[[str], object] | None) -> None:
+    display = notebook_display()
+    if print_fn is None and display is not None:
+        display.display(report)
+    else:
+        (print_fn or print)(str(report))
 
 
 def _native(plan: Any, method: str) -> None:
