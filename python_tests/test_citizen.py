@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,7 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(
-    "order", ["fastconv torch numpy", "torch numpy fastconv", "numpy fastconv torch"]
-)
+@pytest.mark.parametrize("order", [" ".join(order) for order in permutations(OTHERS)])
 def test_beside_torch_and_numpy(order: str, expected: str) -> None:
     if importlib.util.find_spec("torch") is None:
         pytest.skip("needs torch")

@@ -1,7 +1,9 @@
 """Arrays and shapes that nobody would choose: an error that can be caught, or the right result."""
 
 import contextlib
+import gc
 import math
+import mmap
 import threading
 import warnings
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from fastconv import config, layers, ops
+from fastconv import callbacks, config, layers, ops
 from fastconv.models import Sequential
+from fastconv.ops.host import positions
 
 Array = npt.NDArray[Any]
 REFUSALS = (ValueError, TypeError, MemoryError, OverflowError, IndexError)
@@ -259,6 +262,21 @@ def test_sizes_beyond_memory_are_refused(size: int) -> None:
             make()
 
 
+def test_more_elements_than_int32_counts() -> None:
+    try:
+        x = np.zeros(2**31 + 10, np.uint8)  # of which only the last page is touched
+    except MemoryError:
+        pytest.skip("needs address space")
+    x[-3] = 7
+    np.testing.assert_array_equal(ops.slice(x, [2**31], [10]), [0] * 7 + [7, 0, 0])
+    assert ops.get_item(x, 2**31 + 7) == 7
+    for find in (ops.argmax, ops.argmin):
+        with pytest.raises(ValueError, match="int32"):
+            find(x, axis=0)
+    with pytest.raises(ValueError, match=f"position {2**31 + 3} is too large for int32"):
+        positions("nonzero", np.array([1, 2**31 + 3]))
+
+
 def test_a_batch_size_beyond_all_numbers() -> None:
     model = Sequential([layers.Input((4,)), layers.Dense(3)])
     x = np.ones((5, 4), np.float32)
@@ -311,3 +329,33 @@ def test_arrays_that_change_and_go_during_fit() -> None:
             stop.set()
             thread.join()
     assert model.predict(np.ones((4, 6)), verbose=0).shape == (4, 3)
+
+
+def test_arrays_that_are_let_go_during_fit() -> None:
+    """Nobody holds the data but `fit`, and their memory cannot be closed under it."""
+    files = [mmap.mmap(-1, 256 * 6 * 4), mmap.mmap(-1, 256 * 4)]
+    data = [np.frombuffer(files[0], np.float32).reshape(256, 6), np.frombuffer(files[1], np.int32)]
+    model = Sequential([layers.Input((6,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    begun, refused = threading.Event(), []
+
+    class Begun(callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            begun.set()
+
+    def let_go() -> None:
+        begun.wait()
+        data.clear()
+        gc.collect()
+        for file in files:
+            try:
+                file.close()
+            except BufferError as error:
+                refused.append(error)
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    history = model.fit(data[0], data[1], 8, 200, verbose=0, callbacks=[Begun()])
+    thread.join()
+    assert len(refused) == 2
+    assert np.isfinite(history.history["loss"]).all()

@@ -163,7 +163,7 @@ class OptimizerUpdate final : public Op {
   void check(const OpSpec& spec, const Variable& variable, std::size_t ins,
              std::size_t outs) const {
     const TensorDesc& w = spec.inputs[variable.input];
-    const auto schedule = static_cast<std::size_t>(1 + info_.slots);  // among w and the slots
+    const auto schedule = 1 + static_cast<std::size_t>(info_.slots);  // among w and the slots
     const auto require_like = [&](const TensorDesc& tensor, bool scalar) {
       require(tensor.dtype == DType::f32 && !tensor.batched &&
                   (scalar ? tensor.shape.empty() : tensor.shape == w.shape),

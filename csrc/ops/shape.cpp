@@ -131,9 +131,10 @@ class Move final : public Op {
   double background_ = 0;
 };
 
-std::unique_ptr<Op> move(const OpSpec& spec, std::vector<Dim> dims, std::int64_t in_offset = 0) {
+std::unique_ptr<Op> move(const OpSpec& spec, const std::vector<Dim>& dims,
+                         std::int64_t in_offset = 0) {
   std::vector<StridedCopy> copies;
-  copies.emplace_back(spec.outputs[0].dtype, std::move(dims), in_offset, 0);
+  copies.emplace_back(spec.outputs[0].dtype, dims, in_offset, 0);
   return std::make_unique<Move>(spec, std::move(copies));
 }
 

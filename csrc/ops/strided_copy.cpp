@@ -17,7 +17,7 @@ std::vector<std::int64_t> strides_of(const TensorDesc& t) {
   return strides;
 }
 
-StridedCopy::StridedCopy(DType dtype, std::vector<Dim> dims, std::int64_t in_offset,
+StridedCopy::StridedCopy(DType dtype, const std::vector<Dim>& dims, std::int64_t in_offset,
                          std::int64_t out_offset)
     : element_(size_of(dtype)), in_offset_(in_offset), out_offset_(out_offset) {
   for (const Dim& dim : dims) {

@@ -20,7 +20,8 @@ class StridedCopy {
   StridedCopy() = default;
   // Dimensions outermost first; the first elements are at the offsets. No two elements of the
   // output view may be one.
-  StridedCopy(DType dtype, std::vector<Dim> dims, std::int64_t in_offset, std::int64_t out_offset);
+  StridedCopy(DType dtype, const std::vector<Dim>& dims, std::int64_t in_offset,
+              std::int64_t out_offset);
 
   void run(const void* in, void* out, std::int64_t batch, const Threads& threads) const;
 

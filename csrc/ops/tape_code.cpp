@@ -159,7 +159,8 @@ class Parser {
   }
 
   void simplify_power(Instruction& i) const {
-    const float exponent = code_.immediates[static_cast<std::size_t>(~i.arg[1])];
+    const int place = ~i.arg[1];
+    const float exponent = code_.immediates[static_cast<std::size_t>(place)];
     if (exponent == 2.0f)
       i.code = C::square;
     else if (exponent == 1.0f)

@@ -52,6 +52,11 @@ std::size_t floats(std::int64_t count) {
   return aligned(static_cast<std::size_t>(count) * sizeof(float));
 }
 
+// What is laid out after `count` floats.
+float* after_floats(float* start, std::int64_t count) {
+  return reinterpret_cast<float*>(reinterpret_cast<std::byte*>(start) + floats(count));
+}
+
 // Sizes that the three directions share.
 struct Layout {
   WinogradShape shape;
@@ -371,7 +376,7 @@ class WinogradWeightGradient final : public Op {
     const auto accumulate = accumulate_kernel();
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
-    float* transformed = du + floats(du_floats()) / sizeof(float);
+    float* transformed = after_floats(du, du_floats());
     const WinogradTiles v = v_at(transformed, layout_.block_rows);
     const WinogradTiles z = z_at(transformed, layout_.block_rows);
     const std::int64_t blocks = ceil_div(end - begin, layout_.block_rows);
@@ -402,9 +407,9 @@ class WinogradWeightGradient final : public Op {
     const WinogradShape& s = layout_.shape;
     const std::int64_t tile_rows = layout_.tile_rows(images);
     float* du = reinterpret_cast<float*>(ctx.scratch);
-    float* transformed = du + floats(du_floats()) / sizeof(float);
+    float* transformed = after_floats(du, du_floats());
     const WinogradTiles v = v_at(transformed, group_rows_), z = z_at(transformed, group_rows_);
-    float* bias = transformed + floats(transformed_floats(group_rows_)) / sizeof(float);
+    float* bias = after_floats(transformed, transformed_floats(group_rows_));
     float* row_bias = bias + layout_.out_blocks;
     std::fill_n(bias, layout_.out_blocks, 0.0f);
     for (std::int64_t first = 0; first < tile_rows; first += group_rows_) {

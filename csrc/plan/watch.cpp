@@ -44,7 +44,8 @@ std::string place_text(std::int64_t place, const TensorDesc& desc) {
   std::string text;
   for (std::size_t i = desc.shape.size(); i-- > 0;) {
     const std::int64_t d = std::max<std::int64_t>(desc.shape[i], 1);
-    text = std::to_string(place % d) + (text.empty() ? "" : ", ") + text;
+    if (!text.empty()) text.insert(0, ", ");
+    text.insert(0, std::to_string(place % d));
     place /= d;
   }
   return "[" + text + "]";

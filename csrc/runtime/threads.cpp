@@ -9,7 +9,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdlib>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -147,10 +146,10 @@ class Team {
     }
   }
 
-  Share shares_[kMaxTeam];
-  alignas(64) std::atomic<const Loop*> loop_{nullptr};
   const int count_, spins_;
   const pid_t process_ = getpid();
+  Share shares_[kMaxTeam];
+  alignas(64) std::atomic<const Loop*> loop_{nullptr};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<int> asleep_{0};
@@ -219,20 +218,22 @@ struct Bench {
 alignas(Bench) std::byte bench_storage[sizeof(Bench)];
 Bench& bench = *new (bench_storage) Bench;
 
-const int at_import = []() noexcept {
-  pthread_atfork([] { bench.mutex.lock(); }, [] { bench.mutex.unlock(); },
-                 [] {
-                   own_threads.store(true);
-                   new std::vector<std::shared_ptr<Team>>(std::move(bench.teams));
-                   bench.teams.clear();
-                   bench.mutex.unlock();
-                 });
+void after_fork() {
+  own_threads.store(true);
+  new std::vector<std::shared_ptr<Team>>(std::move(bench.teams));
+  bench.teams.clear();
+  bench.mutex.unlock();
+}
+
+int threads_at_import() noexcept {
+  pthread_atfork([] { bench.mutex.lock(); }, [] { bench.mutex.unlock(); }, after_fork);
   try {
     return default_threads();
-  } catch (const std::exception&) {  // no memory to read what the system says
+  } catch (...) {  // no memory to read what the system says
     return 1;
   }
-}();
+}
+const int at_import = threads_at_import();
 
 }  // namespace
 

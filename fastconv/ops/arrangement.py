@@ -128,6 +128,8 @@ def array_split(x: Any, indices_or_sections: int | Shape, axis: int = 0) -> list
     """``split`` into sections that may differ in size by one, the larger ones first."""
     x = operand(x)
     if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1:
+            raise ValueError(f"array_split: cannot make {indices_or_sections} sections")
         n = size_of([x.shape[normalize_axis("array_split", axis, x.ndim)]])
         small, more = divmod(n, indices_or_sections)
         sizes = [small + 1] * more + [small] * (indices_or_sections - more)
@@ -339,7 +341,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     """Channels moved into blocks of pixels: (h, w, c) gives (h b, w b, c / b^2)."""
     x = _channels_last(x, data_format)
     _, h, w, c = sized(x.shape)
-    b = int(block_size)
+    b = _block("depth_to_space", block_size)
     if c % (b * b):
         raise ValueError(f"depth_to_space: {c} channels do not divide into {b} x {b} pixels")
     y = bind("reshape", x, shape=[sized(x.shape)[0], h, w, b, b, c // (b * b)])
@@ -352,13 +354,19 @@ def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") 
     """Blocks of pixels moved into channels: (h, w, c) gives (h / b, w / b, c b^2)."""
     x = _channels_last(x, data_format)
     n, h, w, c = sized(x.shape)
-    b = int(block_size)
+    b = _block("space_to_depth", block_size)
     if h % b or w % b:
         raise ValueError(f"space_to_depth: {h} x {w} pixels do not divide into blocks of {b}")
     y = bind("reshape", x, shape=[n, h // b, b, w // b, b, c])
     y = bind("transpose", y, perm=[0, 1, 3, 2, 4, 5])
     y = bind("reshape", y, shape=[n, h // b, w // b, b * b * c])
     return y if data_format == "channels_last" else moveaxis(y, -1, 1)
+
+
+def _block(name: str, size: int) -> int:
+    if size < 1:
+        raise ValueError(f"{name}: block_size must be at least 1, got {size}")
+    return int(size)
 
 
 def _channels_last(x: Any, data_format: str) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph import Tensor, bind
+from fastconv.ops.host import positions
 from fastconv.ops.operand import operand
 
 
@@ -222,7 +223,7 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     array([1., 6.], dtype=float32)
     """
     if x1 is None and x2 is None and not isinstance(operand(condition), Tensor):
-        return tuple(i.astype(np.int32) for i in np.nonzero(operand(condition)))
+        return tuple(positions("where", i) for i in np.nonzero(operand(condition)))
     if x1 is None or x2 is None:
         raise ValueError("where: needs x1 and x2, both")
     return bind("where", operand(condition), x1, x2)

@@ -87,6 +87,13 @@ def host(
     return made
 
 
+def positions(name: str, found: Any) -> Any:
+    """Positions as int32; ValueError where one is too large for it."""
+    if found.size and found.max() > np.iinfo(np.int32).max:
+        raise ValueError(f"{name}: position {found.max()} is too large for int32")
+    return found.astype(np.int32)
+
+
 def with_gradient(y: Any, xs: Sequence[Any], gradient: Callable[[Any], Any]) -> Any:
     """y, whose gradient by the xs is what ``gradient(dy)`` returns, written with ops."""
     if not isinstance(y, Tensor):

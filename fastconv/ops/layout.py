@@ -278,7 +278,9 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     x = operand(x)
     if axis is None:
         x, axis = ravel(x), 0
-    return _spread(x, repeats, normalize_axis("repeat", axis, x.ndim), inner=True)
+    counts = [1] * x.ndim
+    counts[normalize_axis("repeat", axis, x.ndim)] = repeats
+    return _spread(x, counts, inner=True)
 
 
 def tile(x: Any, repeats: int | Sequence[int]) -> Any:
@@ -292,21 +294,26 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     counts = [1] * (x.ndim - len(counts)) + [int(c) for c in counts]
     while x.ndim < len(counts):
         x = expand_dims(x, 0)
-    for axis, n in enumerate(counts):
-        if n != 1:
-            x = _spread(x, n, axis, inner=False)
-    return x
+    return _spread(x, counts, inner=False)
 
 
-def _spread(x: Any, n: int, axis: int, *, inner: bool) -> Any:
-    """n copies along an axis: of each element (inner) or of the whole."""
-    dims = sized(x.shape)
-    if dims[axis] == -1:
-        raise ValueError(f"cannot repeat the batch axis of shape {x.shape}")
-    if n < 0:
-        raise ValueError(f"cannot repeat {n} times")
-    at = axis + 1 if inner else axis
-    spread = bind("reshape", x, shape=[*dims[:at], 1, *dims[at:]])
-    wide = bind("broadcast_to", spread, shape=[*dims[:at], n, *dims[at:]])
-    dims[axis] *= n
-    return bind("reshape", wide, shape=dims)
+def _spread(x: Any, counts: Sequence[int], *, inner: bool) -> Any:
+    """So many copies along each axis: of each element (inner) or of the whole.
+
+    In one go, so that a result that does not fit is refused before a part of it is made.
+    """
+    narrow, wide, result = list[int](), list[int](), list[int]()
+    for size, n in zip(sized(x.shape), counts, strict=True):
+        if n < 0:
+            raise ValueError(f"cannot repeat {n} times")
+        if n != 1 and size == -1:
+            raise ValueError(f"cannot repeat the batch axis of shape {x.shape}")
+        copies = [] if n == 1 else [(1, n)]
+        for before, after in [(size, size), *copies] if inner else [*copies, (size, size)]:
+            narrow.append(before)
+            wide.append(after)
+        result.append(size * n)
+    if narrow == result:
+        return x
+    spread = bind("broadcast_to", bind("reshape", x, shape=narrow), shape=wide)
+    return bind("reshape", spread, shape=result)

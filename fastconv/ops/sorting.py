@@ -10,7 +10,7 @@ import numpy as np
 from fastconv.graph import Tensor, bind
 from fastconv.graph.primitives.common import size_of, sized
 from fastconv.ops.elementwise import cast, less, logical_and
-from fastconv.ops.host import host
+from fastconv.ops.host import host, positions
 from fastconv.ops.layout import moveaxis, reshape, take
 from fastconv.ops.operand import as_float, dtype_of, normalize_axes, normalize_axis, operand
 from fastconv.ops.reduction import sum
@@ -72,7 +72,7 @@ def argsort(x: Any, axis: int | None = -1) -> Any:
     axis = _own_axis("argsort", x, axis)
 
     def run(a: Any) -> Any:
-        return np.argsort(a, axis=axis, kind="stable")
+        return positions("argsort", np.argsort(a, axis=axis, kind="stable"))
 
     return host([x.shape], ["int32"], "argsort", run, x)[0]
 
@@ -139,7 +139,8 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
         raise ValueError(f"searchsorted: the sequence must have one axis, got {line.shape}")
 
     def run(a: Any, v: Any) -> Any:
-        return np.searchsorted(a, v, side=side)  # type: ignore[call-overload]
+        found = np.searchsorted(a, v, side=side)  # type: ignore[call-overload]
+        return positions("searchsorted", found)
 
     return host([values.shape], ["int32"], "searchsorted", run, line, values)[0]
 
@@ -174,7 +175,7 @@ def histogram(x: Any, bins: int = 10, range: Sequence[float] | None = None) -> t
 
 def nonzero(x: Any) -> tuple[Any, ...]:
     """The positions of elements that are not zero, int32, for each axis; arrays only."""
-    return tuple(i.astype(np.int32) for i in np.nonzero(known_array("nonzero", x)))
+    return tuple(positions("nonzero", i) for i in np.nonzero(known_array("nonzero", x)))
 
 
 def unique(
@@ -193,7 +194,7 @@ def unique(
     """
     del sorted  # they are, in either case
     made = np.unique(known_array("unique", x), return_inverse=True, return_counts=True, axis=axis)
-    values, inverse, counts = made[0], made[1].astype(np.int32), made[2].astype(np.int32)
+    values, inverse, counts = made[0], positions("unique", made[1]), positions("unique", made[2])
     if size is not None:
         at = axis or 0
         missing = size - values.shape[at]

@@ -44,7 +44,7 @@ def _softplus(x: Any) -> Any:
 
 
 def _erf(x: Any) -> Any:
-    return np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)).astype(x.dtype)
+    return np.asarray(np.frompyfunc(math.erf, 1, 1)(x.astype(np.float64)), x.dtype)
 
 
 def _leaky_relu(x: Array, *, negative_slope: float) -> Any:

@@ -95,3 +95,17 @@ def test_floats_beyond_int32() -> None:
     expected = [limits.max, limits.min, 1, -1, limits.min, limits.max]
     for dtype in ("float32", "float64"):
         np.testing.assert_array_equal(gather(array.astype(dtype), "int32", None), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_rows_beyond_4_gigabytes(dtype: str) -> None:
+    """Sizes that 32 bits cannot hold; the memory of rows that nobody reads is never touched."""
+    size = 2**20 // np.dtype(dtype).itemsize
+    try:
+        array = np.zeros((4100, size), dtype)
+    except MemoryError:
+        pytest.skip("needs address space")
+    order = np.array([4099, 0, 2047, 4096, 2048, 4095, 1])
+    array[order] = 1 + order[:, None] % 200
+    for found, row in zip(gather(array, "float32", order), order, strict=True):
+        assert (found == 1 + row % 200).all()

@@ -101,6 +101,8 @@ def _arg_rule(name: str) -> Any:
         check_axes(name, x, [axis])
         if x.shape[axis] == 0:
             raise ValueError(f"{name}: axis {axis} of shape {x.shape} is empty")
+        if (x.shape[axis] or 0) > 2**31:
+            raise ValueError(f"{name}: int32 cannot count axis {axis} of shape {x.shape}")
         return reduced_shape(x.shape, [axis], 0), "int32"
 
     return rule
