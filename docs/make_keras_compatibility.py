@@ -314,6 +314,7 @@ def _old() -> list[str]:
         f"`fastconv run` answers `keras`, `tensorflow.keras` and {_listed(tensorflow)}.",
         "",
         f"- Methods of models: {_listed(methods)}.",
+        "- Arguments: `ModelCheckpoint(period=)`, `ReduceLROnPlateau(epsilon=)`.",
         f"- Paths: {_listed(f'keras.{p}' for p in paths)}.",
         f"- `keras.backend`: {_listed(backend)}.",
         "",

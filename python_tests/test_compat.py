@@ -118,6 +118,24 @@ def test_a_learning_rate_goes_by_its_old_name() -> None:
     assert float(model.optimizer.learning_rate) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("path", ["keras.callbacks", "tensorflow.keras.callbacks"])
+def test_callbacks_with_their_old_arguments(path: str, tmp_path: Path) -> None:
+    old = answered(path)
+    saver = old.ModelCheckpoint(
+        str(tmp_path / "{epoch}.weights.h5"), "loss", 0, False, True, period=3
+    )
+    slower = old.ReduceLROnPlateau("loss", patience=1, epsilon=10.0)
+    model = small_model()
+    model.fit(X, Y, epochs=4, verbose=0, callbacks=[saver, slower])
+    model.fit(X, Y, epochs=2, verbose=0, callbacks=[saver])
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["2.weights.h5", "3.weights.h5"]
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
+    with pytest.raises(ValueError, match="period must be at least 1 epoch, got 0"):
+        old.ModelCheckpoint("m.keras", period=0)
+    assert check("import keras\nkeras.callbacks.ModelCheckpoint('m.keras', period=2)") == []
+    assert len(check("import keras\nkeras.callbacks.ModelCheckpoint('m.keras', perod=2)")) == 1
+
+
 # keras.backend
 
 A = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]], np.float32)

@@ -85,6 +85,13 @@ NAMES: dict[str, dict[str, str]] = {
             ("sgd", "SGD"),
         )
     },
+    **{
+        path: {
+            name: f"fastconv.compat.callbacks:{name}"
+            for name in ("ModelCheckpoint", "ReduceLROnPlateau")
+        }
+        for path in ("callbacks", "callbacks.callbacks")
+    },
     "engine.topology": {"Container": "fastconv.models:Model"},
     "engine.training": {"Trainer": "fastconv.models:Model"},
 }
