@@ -3,6 +3,7 @@
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -35,4 +36,5 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         write(row)
         total.update(found)
     for reason, names in sorted(left_out.items()):
-        write(f"out of scope, fastconv {reason}: {', '.join(sorted(names))}")
+        text = f"out of scope, fastconv {reason}: {', '.join(sorted(names))}"
+        write(fill(text, 80, subsequent_indent="  ", break_long_words=False))
