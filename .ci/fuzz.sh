@@ -21,11 +21,13 @@ status=0
 fuzz() { # name, command: until it has used the seconds
   mkdir -p "$work/$1"
   "${@:2}" -timeout=120 -rss_limit_mb=3000 -print_final_stats=1 -artifact_prefix="$work/found/$1-" &
-  local pid=$! used
-  while used=$(ps -o cputimes= -p $pid); do
+  local pid=$! used=0 now
+  while now=$(ps -o cputimes= -p $pid); do
+    used=$now
     [ "$used" -lt "$seconds" ] || kill -USR1 $pid  # libFuzzer ends with its statistics
     sleep 2
   done
+  echo "stat::seconds_of_the_processor: $used"
   wait $pid
 }
 
@@ -61,7 +63,7 @@ reader() {
 for target in "${@:2}"; do
   echo "== $target, $seconds seconds"
   case $target in plan) plan ;; *) reader "$target" ;; esac > "$work/$target.log" 2>&1 || status=1
-  grep -E "number_of_executed|SUMMARY|Error" "$work/$target.log"
+  grep -E "number_of_executed|seconds_of|SUMMARY|Error" "$work/$target.log"
 done
 ls -l "$work/found"
 exit $status

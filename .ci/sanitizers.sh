@@ -5,8 +5,8 @@
 #   quick     AddressSanitizer and UndefinedBehaviorSanitizer, the kernel tests for one ISA: what
 #             .ci/run does
 #   address   the same for every ISA of this machine, and the tests of programs and hostile shapes
-#   thread    ThreadSanitizer, the tests of threads. GCC's OpenMP runtime is opaque to it, so this
-#             build makes the team's threads itself (csrc/runtime/threads.cpp)
+#   thread    ThreadSanitizer, the kernel tests and those of threads. GCC's OpenMP runtime is opaque
+#             to it, so this build makes the team's threads itself (csrc/runtime/threads.cpp)
 #   memcheck  valgrind, a sample of the kernel tests' runs
 #   neon      the NEON kernels, cross-compiled with aarch64-linux-gnu-g++: the kernel tests' runs
 #             again under qemu-aarch64 (Debian: g++-aarch64-linux-gnu qemu-user)
@@ -66,10 +66,12 @@ thread() {
   build thread thread
   cd "$work/thread/tree"
   echo "== thread"
+  local run=(env "PYTHONPATH=$PWD" "LD_PRELOAD=$(library libtsan.so)" TSAN_OPTIONS=exitcode=66)
+  run+=("$python" -m pytest -q -p no:cacheprovider)
+  "${run[@]}" python_tests/kernels python_tests/test_kernels.py
   # Left out: forked children and programs that are killed, which the sanitizer does not follow, and
   # a model that is used while it trains, whose weights are read as they change.
-  PYTHONPATH=$PWD LD_PRELOAD=$(library libtsan.so) TSAN_OPTIONS=exitcode=66 \
-    "$python" -m pytest -q -p no:cacheprovider python_tests/test_threads.py \
+  "${run[@]}" python_tests/test_threads.py \
     -k "not child and not interpreter and not signals and not interrupts and not default and not used"
   cd "$root"
 }
