@@ -133,7 +133,7 @@ def dtype_policy() -> Any:
 
 
 def set_dtype_policy(policy: Any) -> None:
-    """Set :func:`dtype_policy`: ``"float32"`` or ``"mixed_bfloat16"``.
+    """Set :func:`dtype_policy`: ``"float32"``, ``"mixed_bfloat16"`` or ``"bfloat16"``.
 
     Raises:
         ValueError: for an unknown policy.

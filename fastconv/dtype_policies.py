@@ -2,21 +2,23 @@
 
 ``"float32"`` does both in float32. With ``"mixed_bfloat16"`` weights, their updates, statistics and
 losses are float32; dense layers and convolutions round their inputs and weights to bfloat16 and sum
-in float32.
+in float32. ``"bfloat16"`` does the same, and layers round their results: what the backward pass
+needs of them is kept in half the memory. (Keras keeps weights in bfloat16 too, and small updates
+are lost.)
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-_COMPUTE = {"float32": "float32", "mixed_bfloat16": "bfloat16"}
+_COMPUTE = {"float32": "float32", "mixed_bfloat16": "bfloat16", "bfloat16": "bfloat16"}
 
 
 class DTypePolicy:
     """How a layer computes.
 
     Args:
-        name: ``"float32"`` or ``"mixed_bfloat16"``; None is the global policy's name.
+        name: ``"float32"``, ``"mixed_bfloat16"`` or ``"bfloat16"``; None is the global policy's.
 
     Raises:
         ValueError: for another name.
@@ -48,6 +50,11 @@ class DTypePolicy:
     def variable_dtype(self) -> str:
         """The dtype of weights."""
         return "float32"
+
+    @property
+    def rounds_results(self) -> bool:
+        """Whether layers round what they make to bfloat16."""
+        return self._name == "bfloat16"
 
     @property
     def quantization_mode(self) -> None:

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
-DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool")
+DTYPES = ("float32", "float64", "int32", "int64", "uint8", "bool", "bfloat16")
 KINDS = ("input", "variable", "constant", "temp", "alias")
 
 
@@ -110,7 +110,7 @@ class Decoder:
     def plan(self) -> tuple[list[Any], list[Any], list[int], list[int], int, int, bool]:
         tensors = []
         for _ in range(self._count()):
-            dtype, batched, kind = self._byte() % 6, self._byte() % 2 == 1, self._byte() % 5
+            dtype, batched, kind = self._byte() % 7, self._byte() % 2 == 1, self._byte() % 5
             storage = self._number() if KINDS[kind] == "alias" else None
             tensors.append((DTYPES[dtype], self._numbers(), batched, KINDS[kind], storage))
         steps = []

@@ -103,7 +103,7 @@ def test_policies() -> None:
     assert layers.Dense(1).compute_dtype == "float32"
 
 
-@pytest.mark.parametrize("name", ["float16", "mixed_float16", "bfloat16", 16, ""])
+@pytest.mark.parametrize("name", ["float16", "mixed_float16", "bfloat17", 16, ""])
 def test_unknown_policies_are_refused(name: object) -> None:
     with pytest.raises(ValueError, match=r"float32.*mixed_bfloat16.*got"):
         mixed_precision.set_global_policy(name)

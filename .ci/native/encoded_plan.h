@@ -93,7 +93,7 @@ struct EncodedPlan {
     EncodedPlan plan;
     plan.tensors.resize(in.count());
     for (PlanTensor& tensor : plan.tensors) {
-      tensor.desc.dtype = static_cast<DType>(in.byte() % 6);
+      tensor.desc.dtype = static_cast<DType>(in.byte() % 7);
       tensor.desc.batched = in.byte() % 2 == 1;
       tensor.kind = static_cast<Kind>(in.byte() % 5);
       if (tensor.kind == Kind::alias) tensor.storage = in.id();

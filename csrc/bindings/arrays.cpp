@@ -98,9 +98,11 @@ py::dtype numpy_dtype(DType dtype) {
     case DType::u8:
       return py::dtype::of<std::uint8_t>();
     case DType::b8:
+      return py::dtype::of<bool>();
+    case DType::bf16:
       break;
   }
-  return py::dtype::of<bool>();
+  throw std::logic_error("NumPy has no bfloat16");
 }
 
 std::string shape_text(const py::array& array) {

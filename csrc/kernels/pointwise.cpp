@@ -251,6 +251,20 @@ void to_u8(std::uint8_t* out, const float* in, index_t n) {
 void to_bool(std::uint8_t* out, const float* in, index_t n) {
   for (index_t i = 0; i < n; ++i) out[i] = in[i] != 0.0f;
 }
+void from_bf16(float* out, const std::uint16_t* in, index_t n) {
+  for (index_t i = 0; i < n; ++i)
+    out[i] = __builtin_bit_cast(float, static_cast<std::uint32_t>(in[i]) << 16);
+}
+void to_bf16(std::uint16_t* out, const float* in, index_t n) {
+  index_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) store_halves(out + i, load(in + i));
+  if (i == n) return;
+  float rest[kWidth] = {};
+  std::uint16_t halves[kWidth];
+  for (index_t j = i; j < n; ++j) rest[j - i] = in[j];
+  store_halves(halves, load(rest));
+  for (index_t j = i; j < n; ++j) out[j] = halves[j - i];
+}
 
 }  // namespace
 
@@ -318,6 +332,8 @@ void fill(PointwiseKernels& k) {
   k.to_i32 = to_i32;
   k.to_u8 = to_u8;
   k.to_bool = to_bool;
+  k.from_bf16 = from_bf16;
+  k.to_bf16 = to_bf16;
 }
 
 }  // namespace fastconv::FASTCONV_ISA

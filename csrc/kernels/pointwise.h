@@ -99,6 +99,8 @@ struct PointwiseKernels {
   void (*to_i32)(std::int32_t* out, const float* in, std::ptrdiff_t n);
   void (*to_u8)(std::uint8_t* out, const float* in, std::ptrdiff_t n);
   void (*to_bool)(std::uint8_t* out, const float* in, std::ptrdiff_t n);
+  void (*from_bf16)(float* out, const std::uint16_t* in, std::ptrdiff_t n);
+  void (*to_bf16)(std::uint16_t* out, const float* in, std::ptrdiff_t n);
 };
 constexpr std::ptrdiff_t kPointwisePad = 16;
 

@@ -77,6 +77,7 @@ std::unique_ptr<Op> for_dtype(const OpSpec& spec, Args... args) {
     case DType::b8:
       return std::make_unique<Made<std::uint8_t>>(spec, args...);
     case DType::f32:
+    case DType::bf16:  // in pointwise steps alone
       break;
   }
   return std::make_unique<Made<float>>(spec, args...);

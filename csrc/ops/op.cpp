@@ -8,9 +8,10 @@ struct DTypeInfo {
   const char* name;
   std::size_t size;
 };
-constexpr DTypeInfo kDTypes[] = {{DType::f32, "float32", 4}, {DType::f64, "float64", 8},
-                                 {DType::i32, "int32", 4},   {DType::i64, "int64", 8},
-                                 {DType::u8, "uint8", 1},    {DType::b8, "bool", 1}};
+constexpr DTypeInfo kDTypes[] = {{DType::f32, "float32", 4},  {DType::f64, "float64", 8},
+                                 {DType::i32, "int32", 4},    {DType::i64, "int64", 8},
+                                 {DType::u8, "uint8", 1},     {DType::b8, "bool", 1},
+                                 {DType::bf16, "bfloat16", 2}};
 
 const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<int>(dtype)]; }
 
@@ -31,8 +32,9 @@ std::string_view name_of(DType dtype) { return info(dtype).name; }
 DType parse_dtype(std::string_view name) {
   for (const auto& known : kDTypes)
     if (name == known.name) return known.dtype;
-  throw std::invalid_argument("dtype '" + std::string(name) +
-                              "' is not one of float32, float64, int32, int64, uint8, bool");
+  throw std::invalid_argument(
+      "dtype '" + std::string(name) +
+      "' is not one of float32, float64, int32, int64, uint8, bool, bfloat16");
 }
 
 std::int64_t TensorDesc::dim(std::int64_t i, std::int64_t batch) const {

@@ -17,7 +17,8 @@
 
 namespace fastconv {
 
-enum class DType : std::uint8_t { f32, f64, i32, i64, u8, b8 };
+// bf16 is a form in which a plan keeps temporaries: pointwise steps alone read and write it.
+enum class DType : std::uint8_t { f32, f64, i32, i64, u8, b8, bf16 };
 
 std::size_t size_of(DType dtype);
 DType parse_dtype(std::string_view name);  // NumPy's names: "float32", "int32", "bool" ...

@@ -286,6 +286,8 @@ class ReduceOther final : public Op {
         case DType::f64:
           ctx.output<double>(0)[i] = total;
           break;
+        case DType::bf16:  // in pointwise steps alone
+          break;
       }
     }
   }

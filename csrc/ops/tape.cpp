@@ -25,6 +25,8 @@ void store(void* out, std::int64_t index, DType dtype, const float* in, std::int
       return k.to_u8(static_cast<std::uint8_t*>(out) + index, in, count);
     case DType::b8:
       return k.to_bool(static_cast<std::uint8_t*>(out) + index, in, count);
+    case DType::bf16:
+      return k.to_bf16(static_cast<std::uint16_t*>(out) + index, in, count);
     default:
       std::memcpy(static_cast<float*>(out) + index, in, static_cast<std::size_t>(count) * 4);
   }
@@ -68,7 +70,8 @@ Tape::Tape(TapeCode code, std::vector<TapeOperand> operands, std::vector<TapeRes
   if (static_cast<int>(operands_.size()) != inputs) fail("as many inputs as the code has");
   for (const TapeResult& r : results_)
     if (r.dtype == DType::f64 || r.dtype == DType::i64)
-      fail("results are float32, int32, uint8 or bool, not " + std::string(name_of(r.dtype)));
+      fail("results are float32, int32, uint8, bool or bfloat16, not " +
+           std::string(name_of(r.dtype)));
 
   // A result of its own for each output: an input, or a register given twice, is copied.
   std::vector<int> seen;

@@ -1,5 +1,7 @@
 // Inputs of a tape: how they broadcast, and how they are loaded where no pointer will do.
 #include <algorithm>
+#include <bit>
+#include <cstdint>
 
 #include "dispatch/dispatch.h"
 #include "ops/tape.h"
@@ -15,6 +17,14 @@ std::string text_of(const TensorDesc& t) {
     text += (i ? ", " : "") + (i == 0 && t.batched ? "batch" : std::to_string(t.shape[i]));
   return text + ")";
 }
+
+// As it is stored: the upper half of a float.
+struct Bfloat16 {
+  std::uint16_t bits;
+  explicit operator float() const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  }
+};
 
 template <class T>
 void copy_run(float* out, const T* in, std::int64_t stride, std::int64_t count) {
@@ -112,6 +122,10 @@ void TapeOperand::load(float* out, const void* in, std::int64_t index, std::int6
       return strided(static_cast<const std::int64_t*>(in));
     case DType::f64:
       return strided(static_cast<const double*>(in));
+    case DType::bf16:
+      if (!full) return strided(static_cast<const Bfloat16*>(in));
+      return kernels().pointwise.from_bf16(out, static_cast<const std::uint16_t*>(in) + index,
+                                           count);
     case DType::u8:
     case DType::b8: {
       const auto* p = static_cast<const std::uint8_t*>(in);

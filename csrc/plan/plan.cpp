@@ -83,6 +83,8 @@ void Plan::check() const {
           tensor.desc.batched != tensors_[static_cast<std::size_t>(tensor.storage)].desc.batched)
         throw std::invalid_argument(what + " and what it aliases differ in size");
     }
+    if (tensor.desc.dtype == DType::bf16 && tensor.kind != Kind::temp && tensor.kind != Kind::alias)
+      throw std::invalid_argument(what + ": only temporaries may be bfloat16");
     if ((tensor.kind == Kind::variable || tensor.kind == Kind::constant) &&
         tensor.data == nullptr && size > 0)
       throw std::invalid_argument(what + " has no data");
@@ -100,6 +102,11 @@ void Plan::check() const {
       throw std::invalid_argument(what + ": input tensor " + std::to_string(id) +
                                   " is not among the plan's inputs");
   };
+  const auto check_dtype = [&](int id, const std::string& what) {
+    if (tensors_[static_cast<std::size_t>(id)].desc.dtype == DType::bf16)
+      throw std::invalid_argument(what + ": tensor " + std::to_string(id) +
+                                  " is bfloat16, which only pointwise steps read and write");
+  };
   for (const PlanStep& step : steps_) {
     for (const int id : step.inputs) check_read(id, describe(step));
     for (const int id : step.outputs) {
@@ -109,8 +116,14 @@ void Plan::check() const {
         throw std::invalid_argument(describe(step) + ": tensor " + std::to_string(id) +
                                     " may not be written");
     }
+    if (step.op.name == "pointwise") continue;
+    for (const auto* ids : {&step.inputs, &step.outputs})
+      for (const int id : *ids) check_dtype(id, describe(step));
   }
-  for (const int id : outputs_) check_read(id, "outputs");
+  for (const int id : outputs_) {
+    check_read(id, "outputs");
+    check_dtype(id, "outputs");
+  }
 }
 
 int Plan::storage_of(int tensor) const {

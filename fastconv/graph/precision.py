@@ -56,5 +56,13 @@ def as_run(node: Node) -> tuple[dict[str, Any], list[tuple[Shape, str]]]:
     return attrs, [(t.shape, dtype_as_run(t.dtype)) for t in node.outputs]
 
 
+def unrounded(x: Any) -> Any:
+    """What a symbolic tensor was before it was rounded to bfloat16, else ``x`` itself."""
+    node = getattr(x, "node", None)
+    if node is None or node.op.name != "cast" or node.attrs["dtype"] != BFLOAT16:
+        return x
+    return node.inputs[0]
+
+
 def dtype_as_run(dtype: str) -> str:
     return "float32" if dtype == BFLOAT16 else dtype

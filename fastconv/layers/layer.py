@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv.graph.precision import computing_in
-from fastconv.graph.primitive import Trace, as_array, current_trace
+from fastconv.graph.precision import BFLOAT16, computing_in
+from fastconv.graph.primitive import Trace, as_array, bind, current_trace
 from fastconv.graph.primitives.common import is_float
 from fastconv.graph.primitives.pointwise import autocast
 from fastconv.graph.tensor import Shape, Tensor, Variable
@@ -28,6 +28,8 @@ from fastconv.layers.naming import unique_name
 from fastconv.layers.state import WeightHolder
 from fastconv.layers.structure import flatten, map_structure
 from fastconv.utils import limits
+
+_FLOATS = ("float32", BFLOAT16)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ class Layer(Configured, WeightHolder):
     Args:
         name: unique in a model; made from the class name if None.
         trainable: whether training changes the weights.
-        dtype: a dtype policy or its name, ``"float32"`` or ``"mixed_bfloat16"``; None is the
-            global policy.
+        dtype: a dtype policy or its name: ``"float32"``, ``"mixed_bfloat16"`` or ``"bfloat16"``;
+            None is the global policy.
         autocast: whether float inputs are cast to the compute dtype.
         input_shape: the shape of one example, for the first layer of a ``Sequential``.
         activity_regularizer: a penalty on the outputs, per example.
@@ -236,6 +238,8 @@ class Layer(Configured, WeightHolder):
                 if self._casts_inputs and self.autocast:
                     args, kwargs = map_structure(self._in_compute_dtype, (args, kwargs))
                 outputs = self.call(*args, **kwargs)
+                if self.dtype_policy.rounds_results:
+                    outputs = map_structure(_rounded, outputs)
                 if self.activity_regularizer is not None:
                     self._penalize(outputs)
         except ValueError as error:
@@ -284,7 +288,7 @@ class Layer(Configured, WeightHolder):
     def _in_compute_dtype(self, x: Any) -> Any:
         """A float tensor in the dtype that the layer computes in."""
         dtype = getattr(x, "dtype", "")
-        if isinstance(x, Tensor) and dtype in ("float32", "bfloat16"):
+        if isinstance(x, Tensor) and dtype in _FLOATS:
             return autocast(x, self.compute_dtype)
         return x
 
@@ -384,6 +388,11 @@ def _as_input(x: Any) -> Any:
     if x is None or isinstance(x, (bool, int, float, str, Variable)):
         return x
     return as_array(x)
+
+
+def _rounded(x: Any) -> Any:
+    """A float tensor or array rounded to bfloat16."""
+    return bind("cast", x, dtype=BFLOAT16) if str(getattr(x, "dtype", "")) in _FLOATS else x
 
 
 def _shape_of(x: Any) -> Shape:

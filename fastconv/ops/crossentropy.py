@@ -21,7 +21,7 @@ EPSILON = 1e-7
 def _logits(output: Any, activation: str) -> Any:
     """The input of the activation that made a symbolic output, else None."""
     node = output.node if isinstance(output, Tensor) else None
-    if node is not None and node.op.name in ("cast", "autocast"):  # a bfloat16 made float32
+    while node is not None and node.op.name in ("cast", "autocast"):  # to bfloat16 and back
         node = node.inputs[0].node if is_float(node.inputs[0].dtype) else None
     if node is None or node.op.name != activation:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv.graph import bind
+from fastconv.graph.precision import unrounded
 from fastconv.ops.convolution import (
     Size,
     channels_first,
@@ -45,7 +46,8 @@ def _pool(
     steps = pool if strides is None else window("strides", strides)
     pads = explicit_padding(name, padding, x.shape[1:3], pool, steps)
     if name == "max_pool":
-        y = bind("max_pool2d", x, pool=pool, strides=steps, padding=pads)[0]
+        y = bind("max_pool2d", unrounded(x), pool=pool, strides=steps, padding=pads)[0]
+        y = y if unrounded(x) is x else bind("cast", y, dtype=x.dtype)  # of equal numbers
     else:
         y = bind("average_pool2d", x, pool=pool, strides=steps, padding=pads)
     y = without_height(y) if axes == 1 else y

@@ -21,7 +21,7 @@ from rich.table import Table
 
 from fastconv import _core
 from fastconv.graph.lower import Lowered
-from fastconv.graph.precision import as_run
+from fastconv.graph.precision import BFLOAT16, as_run
 from fastconv.graph.primitive import Node
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Tensor, Variable, aligned_empty
@@ -163,7 +163,9 @@ class _Replay:
         for i, step in enumerate(plan.steps):
             for number in step.outputs:
                 self.made_at.setdefault(number, i)
-        self.kept = [n for n in self.made_at if self.kinds[n] == "temp"]
+        self.kept = [
+            n for n in self.made_at if self.kinds[n] == "temp" and plan.tensors[n][0] != BFLOAT16
+        ]
         self.plan, self.copies = _copied(plan, self.kept)
         self.numbers = {
             id(entry[4]): n for n, entry in enumerate(plan.tensors) if entry[3] == "variable"

@@ -9,6 +9,7 @@ from fastconv.graph.passes.fuse_norms import fuse_moments, fuse_norm_masks
 from fastconv.graph.passes.fuse_pointwise import fuse_pointwise
 from fastconv.graph.passes.fuse_rows import fuse_rows
 from fastconv.graph.passes.fuse_updates import fuse_penalties, fuse_updates
+from fastconv.graph.passes.keep_rounded import keep_rounded
 from fastconv.graph.passes.schedule import schedule
 from fastconv.graph.passes.simplify import simplify
 from fastconv.graph.program import Program
@@ -32,4 +33,5 @@ def run_passes(program: Program) -> Flow:
     fuse_moments(flow)
     fuse_updates(flow)
     schedule(flow)
+    keep_rounded(flow)
     return flow

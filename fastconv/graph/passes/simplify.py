@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.passes.flow import Flow, Value
+from fastconv.graph.passes.keep_rounded import is_rounded
 from fastconv.graph.precision import BFLOAT16, as_run, dtype_as_run
 from fastconv.graph.primitive import PRIMITIVES
 from fastconv.graph.program import Program
@@ -196,7 +197,18 @@ def _same(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Spe
 
 
 def _cast(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
-    return None if attrs["dtype"] == BFLOAT16 else _same(s, inputs, attrs, specs)
+    if attrs["dtype"] == BFLOAT16:
+        return inputs if is_rounded(inputs[0]) else None
+    return _same(s, inputs, attrs, specs)
+
+
+def _mask_grad(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
+    """The sign of y is that of y rounded, which is kept anyway."""
+    dy, y = inputs
+    for user in y.users:
+        if user.name == "cast" and user.attrs["dtype"] == BFLOAT16:
+            return s.apply(s.name, [dy, user.outputs[0]], attrs, specs)
+    return None
 
 
 def _first(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
@@ -350,4 +362,6 @@ _RULES: dict[str, Rule] = {
     "dropout": _dropout,
     "custom_gradient": _first,
     "matmul": _matmul,
+    "relu_grad": _mask_grad,
+    "leaky_relu_grad": _mask_grad,
 }
