@@ -112,7 +112,7 @@ def test_cifar10_speedrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_batches_of_the_speedrun() -> None:
     """Every image once in an epoch; in two epochs, moved by nothing, once in either form."""
     module = example("cifar10_speedrun")
-    module.TRANSLATION = 0
+    module.TRANSLATION = module.HIDDEN = 0
     images = np.arange(6 * 4 * 4 * 3, dtype=np.uint8).reshape(6, 4, 4, 3)
     batches = module.Batches(images, np.arange(6), 2, seed=0)
     seen: dict[int, list[np.ndarray]] = {i: [] for i in range(6)}
@@ -126,6 +126,9 @@ def test_batches_of_the_speedrun() -> None:
         assert len(forms) == 2
         assert any(np.array_equal(f, plain) for f in forms)
         assert any(np.array_equal(f, turned) for f in forms)
+    module.HIDDEN = 3
+    (x, _), *_ = module.Batches(np.zeros((6, 4, 4, 3), np.uint8), np.arange(6), 6, seed=0)
+    assert {(image == module.MEAN).sum() for image in x} == {3 * 3 * 3}
 
 
 def test_whitening_of_the_speedrun() -> None:

@@ -75,11 +75,11 @@ class HostOp final : public Op {
   static py::tuple arrays(const std::vector<TensorDesc>& descs, std::span<void* const> data,
                           std::int64_t batch) {
     py::tuple result(descs.size());
+    const py::int_ owner(0);  // with one, whatever it is, an array is a view of the memory
     for (std::size_t i = 0; i < descs.size(); ++i) {
       std::vector<std::int64_t> shape = descs[i].shape;
       if (descs[i].batched) shape[0] = batch;
-      // With an owner, however small, the array is a view of the memory.
-      result[i] = py::array(numpy_dtype(descs[i].dtype), shape, data[i], py::none());
+      result[i] = py::array(numpy_dtype(descs[i].dtype), shape, data[i], owner);
     }
     return result;
   }
