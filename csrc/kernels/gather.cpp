@@ -30,6 +30,13 @@ FC_INLINE std::int32_t to_int(double x) {
   return x >= 0x1p31 ? INT32_MAX : x >= -0x1p31 ? static_cast<std::int32_t>(x) : INT32_MIN;
 }
 FC_INLINE std::int32_t to_int(Half x) { return to_int(to_float(x)); }
+FC_INLINE std::int32_t to_int(std::int64_t x) {
+  return static_cast<std::int32_t>(x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : x);
+}
+FC_INLINE std::int32_t to_int(std::uint64_t x) {
+  return static_cast<std::int32_t>(x > INT32_MAX ? INT32_MAX : x);
+}
+FC_INLINE std::int32_t to_int(std::uint32_t x) { return to_int(std::uint64_t{x}); }
 template <class T>
 FC_INLINE std::int32_t to_int(T x) {
   return static_cast<std::int32_t>(x);

@@ -23,7 +23,7 @@ struct GatherRows {
 
 struct GatherKernels {
   using Kernel = void (*)(const GatherRows& rows);
-  // By SourceType. int32 takes the low 32 bits of wider integers and truncates floats.
+  // By SourceType. int32 truncates floats; what is beyond it becomes its limit.
   Kernel to_f32[kSourceTypes], to_i32[kSourceTypes];
 };
 

@@ -170,7 +170,10 @@ def as_tensor(value: Any, dtype: str | None = None) -> Tensor:
         return Tensor(value.shape, value.dtype, name=value.path, source=value)
     array = as_array(value, like="float32" if dtype == BFLOAT16 else dtype)
     if array.dtype == np.int64:
-        array = array.astype(np.int32)
+        narrow = array.astype(np.int32)
+        if not np.array_equal(narrow, array):
+            raise ValueError(f"int32 cannot hold the constant {array[narrow != array][0]}")
+        array = narrow
     if dtype == BFLOAT16 and isinstance(value, (int, float)) and not isinstance(value, bool):
         return Tensor((), BFLOAT16, source=array)
     return Tensor(array.shape, str(array.dtype), source=array)

@@ -50,6 +50,10 @@ def arange(
     """
     first, last = (0, start) if stop is None else (start, stop)
     values = np.arange(first, last, step)
+    if dtype is None and values.dtype.kind == "i" and values.size:
+        int32 = np.iinfo(np.int32)
+        if values.min() < int32.min or values.max() > int32.max:
+            raise ValueError(f"arange: {first} to {last} is beyond int32")
     return values.astype(dtype or ("float32" if values.dtype.kind == "f" else "int32"))
 
 

@@ -71,11 +71,19 @@ def _where(condition: Array, a: Array, b: Array) -> Any:
     return np.where(condition, a, b)
 
 
-def _cast(x: Array, *, dtype: str) -> Any:
+_INT32 = np.iinfo(np.int32)
+
+
+def cast(x: Array, *, dtype: str) -> Any:
+    """Floats are truncated; integers beyond int32 become its limits, so that they do not turn into
+    small ones."""
     if dtype == "bfloat16":
         return round_to_bfloat16(as_float(x))
     if np.dtype(dtype).kind in "iu" and x.dtype.kind == "f":
         x = np.trunc(x)
+    if dtype == "int32" and x.dtype.kind in "iu" and x.dtype.itemsize >= 4:
+        x = np.minimum(x, x.dtype.type(_INT32.max))
+        x = x if x.dtype.kind == "u" else np.maximum(x, x.dtype.type(_INT32.min))
     with np.errstate(invalid="ignore"):
         return x.astype(dtype)
 
@@ -109,7 +117,7 @@ EVAL: dict[str, Callable[..., Any]] = {
     "stop_gradient": lambda x: x,
     "leaky_relu": _leaky_relu,
     "elu": _elu,
-    "cast": _cast,
+    "cast": cast,
     "autocast": lambda x, *, dtype: x,
     "add": _of_numbers(np.add),
     "subtract": _of_numbers(np.subtract),

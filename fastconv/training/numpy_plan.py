@@ -54,6 +54,7 @@ class NumpyPlan:
                     raise FloatingPointError(finding)
 
         from fastconv.reference import run_program
+        from fastconv.reference.pointwise import cast
 
         feeds: list[Any] = [None] * len(self.program.inputs)
         done = 0
@@ -63,7 +64,7 @@ class NumpyPlan:
             rows = slice(start, stop) if order is None else order[start:stop]
             for index, array, scale, offset in rows_sources:
                 dtype = np.dtype(self.program.inputs[index].dtype)
-                batch = array[rows].astype(dtype)
+                batch = cast(array[rows], dtype=str(dtype))
                 if (scale, offset) != (1.0, 0.0):
                     batch = batch * dtype.type(scale) + dtype.type(offset)
                 feeds[index] = batch

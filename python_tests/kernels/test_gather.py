@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from fastconv import _core
+from fastconv.reference.pointwise import cast
 
 Array = npt.NDArray[Any]
 
@@ -95,6 +96,16 @@ def test_floats_beyond_int32() -> None:
     expected = [limits.max, limits.min, 1, -1, limits.min, limits.max]
     for dtype in ("float32", "float64"):
         np.testing.assert_array_equal(gather(array.astype(dtype), "int32", None), expected)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "int64", "uint64"])
+def test_integers_beyond_int32(dtype: str) -> None:
+    """They become its limits: an index out of range must not turn into another one."""
+    limits = np.iinfo(dtype)
+    array = np.array([limits.max, 2**31, 2**31 - 1, 5, limits.min], dtype)
+    expected = [2**31 - 1] * 3 + [5, max(limits.min, -(2**31))]
+    np.testing.assert_array_equal(gather(array, "int32", None), expected)
+    np.testing.assert_array_equal(cast(array, dtype="int32"), expected)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
