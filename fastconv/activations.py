@@ -128,6 +128,7 @@ def mish(x: Any) -> Any:
 
 
 swish = silu
+hard_swish = hard_silu
 
 _ALL: tuple[Activation, ...] = (
     linear,
@@ -222,6 +223,7 @@ __all__ = [
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
+    "hard_swish",
     "hard_tanh",
     "leaky_relu",
     "linear",

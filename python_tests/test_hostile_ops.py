@@ -53,6 +53,7 @@ ARGUMENTS: dict[str, Any] = {
     "n": st.sampled_from([0, 1, 5, -1, 2**40, 2**63]),
     "newshape": SHAPE,
     "num_classes": COUNT,
+    "output_size": COUNT,
     "pad_width": st.one_of(COUNT, st.just([(1, 2)]), st.just([(1, 0), (0, 2)])),
     "pattern": st.sampled_from(["a b -> b a", "a b -> (a b)", "a ->", "nonsense"]),
     "pool_size": COUNT,
@@ -70,6 +71,8 @@ ARGUMENTS: dict[str, Any] = {
     "x_min": NUMBER,
 }
 FITTING: dict[str, list[Any]] = {  # what is rarely drawn: shapes of arrays, or other arguments
+    "adaptive_average_pool": [(2, 5, 4, 3), 2],
+    "adaptive_max_pool": [(2, 5, 4, 3), 2],
     "argpartition": [(3, 5), 1],
     "average_pool": [(2, 5, 4, 3), 2],
     "batch_norm_statistics": [(4, 3), (3,), (3,)],

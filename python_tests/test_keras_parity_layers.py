@@ -95,7 +95,16 @@ def test_batch_normalization_in_training() -> None:
 ACTIVATIONS = [
     *("relu", "leaky_relu", "relu6", "sigmoid", "hard_sigmoid", "tanh", "softmax", "log_softmax"),
     *("elu", "selu", "gelu", "silu", "swish", "softplus", "softsign", "exponential", "linear"),
-    *("hard_silu", "mish", "celu", "log_sigmoid", "tanh_shrink", "hard_tanh", "hard_shrink"),
+    *(
+        "hard_silu",
+        "hard_swish",
+        "mish",
+        "celu",
+        "log_sigmoid",
+        "tanh_shrink",
+        "hard_tanh",
+        "hard_shrink",
+    ),
     *("soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus"),
 ]
 

@@ -38,6 +38,7 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("AdamW", {"learning_rate": 0.01, "weight_decay": 0.02, "global_clipnorm": 1.0}),
     ("Adagrad", {"learning_rate": 0.05}),
     ("Adadelta", {"learning_rate": 0.5}),
+    ("Lion", {"learning_rate": 0.003, "weight_decay": 0.01}),
     ("Nadam", {"learning_rate": 0.01}),
     ("Adamax", {"learning_rate": 0.01, "clipvalue": 0.3}),
 ]

@@ -281,7 +281,7 @@ def test_bad_inputs_name_the_layer(layer: layers.Layer, shape: tuple, message: s
 def test_wrong_channels_name_the_layer() -> None:
     layer = layers.Conv2D(3, 3, name="stem")
     layer(data(1, 8, 8, 3))
-    with pytest.raises(ValueError, match=r"'stem' expects size 3 along axis -1.*\(1, 8, 8, 4\)"):
+    with pytest.raises(ValueError, match=r"'stem' expects inputs of size 3 along.*\(1, 8, 8, 4\)"):
         layer(data(1, 8, 8, 4))
 
 
@@ -292,6 +292,26 @@ def test_merging_needs_inputs_that_fit() -> None:
         layers.Add()(data(2, 3))
     with pytest.raises(ValueError, match=r"joins along axis -1"):
         layers.Concatenate()([data(2, 3, 4), data(2, 4, 4)])
+
+
+def test_what_a_layer_of_ones_own_accepts() -> None:
+    spec = layers.InputSpec
+    layer = layers.Identity(name="own")
+    image = np.zeros((2, 8, 8, 1), np.float32)
+    for wrong, message in (
+        (
+            spec(shape=(None, 8, 9, 1)),
+            r"inputs of shape \(None, 8, 9, 1\), got .*8, 8, 1\)",
+        ),
+        (spec(max_ndim=3, name="x"), "input 'x' of at most 3 dimensions"),
+        (spec(dtype="int32"), "dtype int32, got float32"),
+        ([spec(), spec()], "expects 2 inputs, got 1"),
+    ):
+        layer.input_spec = wrong
+        with pytest.raises(ValueError, match=f"layer 'own' .*{message}"):
+            layer(image)
+    layer.input_spec = [spec(shape=(None, 8, 8), allow_last_axis_squeeze=True)]
+    assert layer(image).shape == layer(image[..., 0])[..., None].shape
 
 
 def test_a_forgotten_super_init_is_explained() -> None:

@@ -9,9 +9,9 @@ from fastconv.applications.inception import inception_v1
 from fastconv.applications.lenet import lenet5
 from fastconv.applications.mlp import mlp
 from fastconv.applications.mobilenet import mobilenet
-from fastconv.applications.resnet import resnet18, resnet50
+from fastconv.applications.resnet import resnet18, resnet50, resnet101, resnet152
 from fastconv.applications.resnet_cifar import resnet20, resnet32, resnet56
-from fastconv.applications.vgg import vgg, vgg11, vgg13, vgg16
+from fastconv.applications.vgg import vgg, vgg11, vgg13, vgg16, vgg19
 
 AlexNet = alexnet
 GoogLeNet = InceptionV1 = inception_v1
@@ -22,14 +22,18 @@ ResNet20 = resnet20
 ResNet32 = resnet32
 ResNet50 = resnet50
 ResNet56 = resnet56
+ResNet101 = resnet101
+ResNet152 = resnet152
 VGG11 = vgg11
 VGG13 = vgg13
 VGG16 = vgg16
+VGG19 = vgg19
 
 __all__ = [
     "VGG11",
     "VGG13",
     "VGG16",
+    "VGG19",
     "AlexNet",
     "GoogLeNet",
     "InceptionV1",
@@ -40,6 +44,8 @@ __all__ = [
     "ResNet32",
     "ResNet50",
     "ResNet56",
+    "ResNet101",
+    "ResNet152",
     "alexnet",
     "alexnet_cifar",
     "cnn",
@@ -52,8 +58,11 @@ __all__ = [
     "resnet32",
     "resnet50",
     "resnet56",
+    "resnet101",
+    "resnet152",
     "vgg",
     "vgg11",
     "vgg13",
     "vgg16",
+    "vgg19",
 ]

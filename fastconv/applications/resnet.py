@@ -1,4 +1,4 @@
-"""Residual nets for photographs: ResNet-18 and ResNet-50."""
+"""Residual nets for photographs: ResNet-18, 50, 101 and 152."""
 
 from __future__ import annotations
 
@@ -74,14 +74,45 @@ def resnet50(
     :func:`resnet18`; layers are named as in Keras.
     """
     inputs = inputs_of("resnet50", input_shape, classes, 32, weights, input_tensor)
-    x = _stem(inputs, use_bias=True)
-    stages = zip((64, 128, 256, 512), (3, 4, 6, 3), strict=True)
-    for stage, (filters, blocks) in enumerate(stages, 2):
-        for block in range(1, blocks + 1):
-            strides = 2 if stage > 2 and block == 1 else 1
-            x = _bottleneck(x, filters, strides, block == 1, f"conv{stage}_block{block}")
+    x = _bottlenecks(inputs, (3, 4, 6, 3))
     if not include_top:
         return without_top("resnet50", inputs, x, pooling, name)
+    return _with_top(inputs, x, classes, classifier_activation, name)
+
+
+def resnet101(
+    input_shape: Sequence[int] | None = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: None = None,
+    input_tensor: Any = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str = "resnet101",
+) -> Model:
+    """ResNet-101: 44,707,176 parameters, of which 44,601,832 are trained. See :func:`resnet50`."""
+    inputs = inputs_of("resnet101", input_shape, classes, 32, weights, input_tensor)
+    x = _bottlenecks(inputs, (3, 4, 23, 3))
+    if not include_top:
+        return without_top("resnet101", inputs, x, pooling, name)
+    return _with_top(inputs, x, classes, classifier_activation, name)
+
+
+def resnet152(
+    input_shape: Sequence[int] | None = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: None = None,
+    input_tensor: Any = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str = "resnet152",
+) -> Model:
+    """ResNet-152: 60,419,944 parameters, of which 60,268,520 are trained. See :func:`resnet50`."""
+    inputs = inputs_of("resnet152", input_shape, classes, 32, weights, input_tensor)
+    x = _bottlenecks(inputs, (3, 8, 36, 3))
+    if not include_top:
+        return without_top("resnet152", inputs, x, pooling, name)
     return _with_top(inputs, x, classes, classifier_activation, name)
 
 
@@ -112,6 +143,15 @@ def _bottleneck(x: Any, filters: int, strides: int, project: bool, name: str) ->
     x = Activation("relu", name=f"{name}_2_relu")(x)
     x = _normalized(x, 4 * filters, 1, 1, True, f"{name}_3")
     return Activation("relu", name=f"{name}_out")(Add(name=f"{name}_add")([shortcut, x]))
+
+
+def _bottlenecks(x: Any, depths: Sequence[int]) -> Any:
+    x = _stem(x, use_bias=True)
+    for stage, (filters, blocks) in enumerate(zip((64, 128, 256, 512), depths, strict=True), 2):
+        for block in range(1, blocks + 1):
+            strides = 2 if stage > 2 and block == 1 else 1
+            x = _bottleneck(x, filters, strides, block == 1, f"conv{stage}_block{block}")
+    return x
 
 
 def _normalized(x: Any, filters: int, size: int, strides: int, use_bias: bool, name: str) -> Any:

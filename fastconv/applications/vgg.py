@@ -96,6 +96,24 @@ def vgg16(
     return _with_top(inputs, x, classes, classifier_activation, name)
 
 
+def vgg19(
+    input_shape: Sequence[int] | None = None,
+    classes: int = 1000,
+    include_top: bool = True,
+    weights: None = None,
+    input_tensor: Any = None,
+    pooling: str | None = None,
+    classifier_activation: Any = "softmax",
+    name: str = "vgg19",
+) -> Model:
+    """VGG-19 (configuration E): 143,667,240 parameters. Arguments as in :func:`vgg11`."""
+    inputs = inputs_of("vgg19", input_shape, classes, 32, weights, input_tensor)
+    x = _features(inputs, (2, 2, 4, 4, 4))
+    if not include_top:
+        return without_top("vgg19", inputs, x, pooling, name)
+    return _with_top(inputs, x, classes, classifier_activation, name)
+
+
 def vgg(
     input_shape: Sequence[int] = (32, 32, 3),
     classes: int = 10,

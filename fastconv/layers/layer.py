@@ -79,7 +79,7 @@ class Layer(Configured, WeightHolder):
         TypeError: on an unknown argument.
     """
 
-    input_spec: InputSpec | None = None
+    input_spec: InputSpec | Sequence[InputSpec | None] | None = None
     _casts_inputs = True
     autocast = True
     __signature__: inspect.Signature
@@ -278,9 +278,15 @@ class Layer(Configured, WeightHolder):
         if spec is None:
             return
         try:
-            for x in flatten(inputs):
-                if hasattr(x, "shape"):
-                    spec.check(self.name, tuple(x.shape))
+            given = flatten(inputs)
+            specs: list[Any] = [spec] * len(given) if isinstance(spec, InputSpec) else list(spec)
+            if len(specs) != len(given):
+                raise ValueError(
+                    f"layer {self.name!r} expects {len(specs)} inputs, got {len(given)}"
+                )
+            for one, x in zip(specs, given, strict=True):
+                if one is not None and hasattr(x, "shape"):
+                    one.check(self.name, x)
         except ValueError as error:
             error.layer = self.name  # type: ignore[attr-defined]
             raise

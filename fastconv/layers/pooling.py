@@ -132,3 +132,53 @@ class GlobalMaxPooling2D(_GlobalPooling):
 
     rank = 2
     reduce = staticmethod(ops.max)
+
+
+class _AdaptivePooling(Layer):
+    """Windows that make ``output_size`` of any size of input."""
+
+    rank: int
+    pool: Callable[..., Any]
+
+    def __init__(
+        self, output_size: int | Sequence[int], data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_size = sizes(type(self).__name__, "output_size", output_size, self.rank)
+        self.data_format = standardize_data_format(data_format)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+
+    def call(self, inputs: Any) -> Any:
+        return type(self).pool(as_float(inputs), self.output_size, self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {**config, "output_size": self.output_size, "data_format": self.data_format}
+
+
+class AdaptiveAveragePooling1D(_AdaptivePooling):
+    """The means of so many windows of a sequence, whatever its length."""
+
+    rank = 1
+    pool = staticmethod(ops.adaptive_average_pool)
+
+
+class AdaptiveAveragePooling2D(_AdaptivePooling):
+    """The means of so many windows of an image, whatever its size."""
+
+    rank = 2
+    pool = staticmethod(ops.adaptive_average_pool)
+
+
+class AdaptiveMaxPooling1D(_AdaptivePooling):
+    """The maxima of so many windows of a sequence, whatever its length."""
+
+    rank = 1
+    pool = staticmethod(ops.adaptive_max_pool)
+
+
+class AdaptiveMaxPooling2D(_AdaptivePooling):
+    """The maxima of so many windows of an image, whatever its size."""
+
+    rank = 2
+    pool = staticmethod(ops.adaptive_max_pool)

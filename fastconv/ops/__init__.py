@@ -164,6 +164,7 @@ from fastconv.ops.elementwise import (
     erf,
     exp,
     expm1,
+    fabs,
     floor,
     floor_divide,
     greater,
@@ -261,6 +262,8 @@ from fastconv.ops.normalization import (
     rms_normalization,
 )
 from fastconv.ops.pooling import (
+    adaptive_average_pool,
+    adaptive_max_pool,
     average_pool,
     max_pool,
 )
@@ -366,6 +369,8 @@ swish = silu
 __all__ = [
     "abs",
     "absolute",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
     "add",
     "all",
     "allclose",
@@ -460,6 +465,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fabs",
     "flatten",
     "flip",
     "fliplr",

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastconv.graph import Tensor, bind
 from fastconv.ops.host import positions
-from fastconv.ops.operand import operand
+from fastconv.ops.operand import as_float, operand
 
 
 def negative(x: Any) -> Any:
@@ -23,6 +23,11 @@ def negative(x: Any) -> Any:
 def absolute(x: Any) -> Any:
     """The magnitude of x."""
     return bind("absolute", operand(x))
+
+
+def fabs(x: Any) -> Any:
+    """The magnitude of x, as a float also of integers."""
+    return absolute(as_float(x))
 
 
 def exp(x: Any) -> Any:

@@ -9,6 +9,7 @@ from fastconv.optimizers import schedules
 from fastconv.optimizers.adagrad import Adadelta, Adagrad
 from fastconv.optimizers.adam import Adam, AdamW
 from fastconv.optimizers.adamax import Adamax, Nadam
+from fastconv.optimizers.lion import Lion
 from fastconv.optimizers.optimizer import Optimizer
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.sgd import SGD
@@ -16,7 +17,7 @@ from fastconv.saving.registry import deserialize_keras_object, serialize_keras_o
 from fastconv.utils.lookup import by_name
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    c.__name__: c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RMSprop, SGD)
+    c.__name__: c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
 }
 _BY_LOWER = {name.lower(): name for name in OPTIMIZERS}
 
@@ -71,6 +72,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Lion",
     "Nadam",
     "Optimizer",
     "RMSprop",
