@@ -292,12 +292,25 @@ def test_interrupts_leave_a_usable_model() -> None:
     assert out.strip() == "interrupted"
 
 
+@pytest.mark.parametrize("source", ["x, y", "Slices()"])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
-def test_signals_end_a_training_program(name: str) -> None:
+def test_signals_end_a_training_program(name: str, source: str) -> None:
+    """Wherever they come: garbage is looked for often, batches are cut ahead by a thread."""
     process = start(
-        """
+        f"""
+        import gc
+        from fastconv.utils import PyDataset
+
+        class Slices(PyDataset):
+            def __len__(self):
+                return 12
+
+            def __getitem__(self, i):
+                return x[8 * i : 8 * i + 8], y[8 * i : 8 * i + 8]
+
+        gc.set_threshold(20)
         print("ready", flush=True)
-        compiled().fit(x, y, epochs=10**6, verbose=0)
+        compiled().fit({source}, epochs=10**6, verbose=0)
         """
     )
     assert process.stdout is not None
