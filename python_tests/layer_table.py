@@ -92,7 +92,10 @@ LAYERS: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("RandomBrightness", {"factor": 0.2}, IMAGE),
     ("RandomContrast", {"factor": 0.2}, IMAGE),
     ("RandomCrop", {"height": 3, "width": 4, "seed": 1}, IMAGE),
+    ("RandomErasing", {"factor": (1, 1), "scale": (0.2, 0.6), "fill_value": 9.0}, IMAGE),
     ("RandomFlip", {"mode": "horizontal"}, IMAGE),
+    ("RandomGrayscale", {"factor": 0.7}, (5, 7, 3)),
+    ("RandomInvert", {"factor": (0.7, 0.8), "value_range": (0, 1)}, IMAGE),
     ("RandomRotation", {"factor": 0.2}, IMAGE),
     ("RandomTranslation", {"height_factor": 0.2, "width_factor": 0.2}, IMAGE),
     ("RandomZoom", {"height_factor": 0.2}, IMAGE),
@@ -107,8 +110,9 @@ MERGES: list[tuple[str, dict[str, Any]]] = [
 ]
 RANDOM = {  # differ in training from seed to seed
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianDropout"),
-    *("GaussianNoise", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomFlip"),
-    *("RandomRotation", "RandomTranslation", "RandomZoom"),
+    *("GaussianNoise", "RandomBrightness", "RandomContrast", "RandomCrop", "RandomErasing"),
+    *("RandomFlip", "RandomGrayscale", "RandomInvert", "RandomRotation", "RandomTranslation"),
+    "RandomZoom",
 }
 
 

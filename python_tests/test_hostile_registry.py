@@ -216,6 +216,7 @@ ARGUMENTS: dict[str, Any] = {
     "negative_slope": st.sampled_from([0.0, 0.3, -1.0]),
     "output_dim": COUNT,
     "output_shape": st.sampled_from([5, (None, 5), (2, 2), (0,)]),
+    "output_size": WINDOW,
     "padding": st.sampled_from(["same", "valid", "causal", 1, 2**40]),
     "pool_size": WINDOW,
     "rate": FRACTION,

@@ -20,6 +20,9 @@ RANDOM = [
     ("RandomTranslation", {"height_factor": 0.3, "width_factor": 0.2, "fill_mode": "constant"}),
     ("RandomContrast", {"factor": 0.5}),
     ("RandomBrightness", {"factor": 0.2}),
+    ("RandomErasing", {"factor": (0.8, 1.0)}),
+    ("RandomErasing", {"fill_value": (9.0, 3.0, 300.0), "scale": 0.5}),
+    ("RandomInvert", {"factor": 0.5}),
 ]
 FIXED = [  # ranges of one value: nothing is left to chance
     ("RandomTranslation", {"height_factor": (0.3, 0.3), "width_factor": (-0.2, -0.2)}),
@@ -30,6 +33,9 @@ FIXED = [  # ranges of one value: nothing is left to chance
     ("RandomRotation", {"factor": (0.13, 0.13), "fill_mode": "nearest"}),
     ("RandomContrast", {"factor": (0, 0)}),
     ("RandomBrightness", {"factor": (0.1, 0.1)}),
+    ("RandomInvert", {"factor": (1, 1), "value_range": (0, 9)}),
+    ("RandomErasing", {"factor": (1, 1), "scale": (1, 1), "fill_value": 300.0}),
+    ("RandomErasing", {"factor": (0, 0)}),
     ("CenterCrop", {"height": 4, "width": 5}),
     ("CenterCrop", {"height": 8, "width": 5}),
     ("Resizing", {"height": 4, "width": 5}),
@@ -118,6 +124,25 @@ def test_the_same_in_a_program(name: str, options: dict[str, Any]) -> None:
         fastconv.config.set_num_threads(before)
 
 
+def test_colours_are_lost_and_parts_erased_as_often_as_asked_for() -> None:
+    fastconv.config.set_random_seed(1)
+    x = np.repeat(images(1), 400, axis=0)
+    gray = layers.RandomGrayscale(0.25)
+    result = gray(x)
+    lost = np.ptp(result, axis=3).max(axis=(1, 2)) < 1e-3
+    assert 70 < lost.sum() < 130
+    np.testing.assert_array_equal(result[~lost], x[~lost])
+    weights = np.array([0.2989, 0.587, 0.114], np.float32)
+    np.testing.assert_allclose(result[lost][0, :, :, 0], x[0] @ weights, rtol=1e-4)
+    assert layers.deserialize(layers.serialize(gray)).get_config() == gray.get_config()
+    erased = layers.RandomErasing((0.5, 0.5), scale=(0.25, 0.25), fill_value=0.0, seed=4)(x)
+    changed = (erased == 0).all(axis=3)
+    assert 160 < changed.any(axis=(1, 2)).sum() < 240
+    assert set(changed.any(axis=2).sum(axis=1)) == {0, 3}  # of 6 rows, half
+    assert set(changed.any(axis=1).sum(axis=1)) <= {0, 4, 5}  # of 9 columns
+    np.testing.assert_array_equal(erased[~changed], x[~changed])
+
+
 def test_flips_and_crops_only_move_pixels() -> None:
     fastconv.config.set_random_seed(1)
     x = np.repeat(images(1), 200, axis=0)
@@ -188,6 +213,10 @@ def test_gradients_flow_through_transformations() -> None:
         ("RandomZoom", ((0.1, 0.2, 0.3),), "height_factor"),
         ("RandomTranslation", (0.1, "x"), "width_factor"),
         ("RandomContrast", (-0.1,), "factor"),
+        ("RandomGrayscale", (1.5,), "factor"),
+        ("RandomInvert", ((0.1, 0.2, 0.3),), "factor"),
+        ("RandomErasing", (1.0, -0.1), "scale"),
+        ("RandomErasing", (1.0, 0.1, (1.0, 2.0)), "fill_value"),
         ("RandomBrightness", (0.1, 3), "value_range"),
         ("RandomCrop", (0, 3), "height and width"),
         ("Resizing", (3, 3, "lanczos3"), "interpolation"),

@@ -72,7 +72,7 @@ def net(module: Any, name: str, options: dict, shapes: list) -> Any:
 
 
 def compiled(module: Any, model: Any, optimizer: Any = None) -> Any:
-    optimizer = optimizer or module.optimizers.SGD(0.02, momentum=0.9)
+    optimizer = optimizer or module.optimizers.SGD(0.002, momentum=0.9)
     model.compile(optimizer, module.losses.MeanSquaredError())
     return model
 
@@ -145,6 +145,7 @@ def hand_over(model: Any, reader: Any, build: Any, x: Any, files: list, random: 
 def exchange(build: Any, x: Any, path: Path, layer: str = "") -> None:
     """From here to Keras, on in both, back from Keras, and on in both."""
     keras = import_keras()
+    fastconv.utils.set_random_seed(3)
     random, missing = layer in RANDOM, NOT_WRITTEN_BY_KERAS.get(layer, [])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras warns of its own forms of files

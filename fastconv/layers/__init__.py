@@ -29,6 +29,7 @@ from fastconv.layers.example_normalization import (
 )
 from fastconv.layers.function import ActivityRegularization, Identity, Lambda
 from fastconv.layers.image_colors import RandomBrightness, RandomContrast
+from fastconv.layers.image_effects import RandomErasing, RandomGrayscale, RandomInvert
 from fastconv.layers.image_geometry import (
     CenterCrop,
     RandomCrop,
@@ -197,7 +198,10 @@ __all__ = [
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
+    "RandomGrayscale",
+    "RandomInvert",
     "RandomRotation",
     "RandomTranslation",
     "RandomZoom",

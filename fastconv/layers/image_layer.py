@@ -49,17 +49,19 @@ class ImageLayer(Layer):
 
     def draw(self, x: Any, *ranges: tuple[float, float]) -> list[Any]:
         """Numbers of shape (batch, 1) for the images x, evenly from each range (low, high)."""
-        # In a program the seed names a stream, whose numbers change from step to step.
-        seed = self._seeds if current_trace() is None or self.seed is None else self.seed
-        if current_trace() is not None and self.seed is None:
-            u = random.uniform((ops.shape(x)[0], len(ranges)))
-        else:
-            u = random.uniform((ops.shape(x)[0], len(ranges)), seed=seed)
+        u = random.uniform((ops.shape(x)[0], len(ranges)), seed=self.seed_now())
         columns = [u[:, i : i + 1] for i in range(len(ranges))]
         return [
             column * float(high - low) + float(low)
             for column, (low, high) in zip(columns, ranges, strict=True)
         ]
+
+    def seed_now(self) -> Any:
+        """What random numbers are drawn with.
+
+        In a program the seed names a stream, whose numbers change from step to step.
+        """
+        return self._seeds if current_trace() is None else self.seed
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed, "data_format": self.data_format}
