@@ -37,7 +37,7 @@ class RecordedPlan(_core.Plan):
         data = [np.ascontiguousarray(a) for a in inputs]
         before = [np.array(a) for a in self._held]
         results = super().run(inputs, batch, seed, step, version)
-        if key in _known or not self._as_they_are(data):
+        if key in _known or not self._as_they_are(data) or self._calls_python():
             return results
         _known.add(key)
         arrays = [*data, *before, *results, *map(np.array, self._held)]
@@ -56,6 +56,9 @@ class RecordedPlan(_core.Plan):
         """Whether the inputs have the plan's own dtypes: nothing is converted in a replay."""
         tensors, inputs = self._given[0], self._given[2]
         return all(a.dtype == tensors[i][0] for a, i in zip(data, inputs, strict=True))
+
+    def _calls_python(self) -> bool:
+        return any(step[0] == "numpy_function" for step in self._given[1])
 
 
 _core.Plan = RecordedPlan  # type: ignore[misc]
