@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,12 @@ def _caption(results: dict[str, Any]) -> str:
     )
 
 
+TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
 def chart(results: dict[str, Any], path: Path) -> None:
-    """Bars of each library's rate over PyTorch's (or over the first library's), net by net."""
+    """Bars of each library's rate over PyTorch's (or over the first library's), net by net: up from
+    1 where it is faster, down where it is slower, equal factors equally far."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -111,15 +116,21 @@ def chart(results: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(1.6 + 1.5 * max(len(nets), 2), 4), layout="constrained")
     FigureCanvasAgg(figure)
     ax = figure.subplots()
-    width = 0.8 / len(peers)
-    for i, peer in enumerate(peers):
+    shown = [p for p in peers if p != base] or peers
+    width = 0.8 / len(shown)
+    for i, peer in enumerate(shown):
         heights = []
         for net in nets:
             rate = _rate(results["nets"][net].get(peer))
-            heights.append((rate or 0) / results["nets"][net][base]["examples_per_second"])
-        places = [n + (i - (len(peers) - 1) / 2) * width for n in range(len(nets))]
-        ax.bar(places, heights, width, label=LABELS[peer])
+            ratio = (rate or nan) / results["nets"][net][base]["examples_per_second"]
+            heights.append(ratio - 1)
+        places = [n + (i - (len(shown) - 1) / 2) * width for n in range(len(nets))]
+        ax.bar(places, heights, width, bottom=1, label=LABELS[peer])
     ax.axhline(1, color="black", linewidth=0.8)
+    ax.set_yscale("log")
+    ax.set_yticks([t for t in TICKS if ax.get_ylim()[0] <= t <= ax.get_ylim()[1]])
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xticks(range(len(nets)), nets)
     ax.set_ylabel(f"training speed over {LABELS[base]}")
     ax.set_title(f"{results['threads']} threads of {results['machine']['cpu']}")
