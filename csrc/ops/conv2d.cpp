@@ -48,7 +48,8 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   if (wanted == "auto" && c.is_depthwise() && !spec.attrs.has("pool"))
     return depthwise_conv2d(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d(spec);
-  return direct_conv2d(spec);
+  const std::int64_t pixels = wanted == "auto" ? folded_pixels(spec, c) : 1;
+  return pixels > 1 ? folded_conv2d(spec, pixels) : direct_conv2d(spec);
 }
 
 std::unique_ptr<Op> make_input_grad(const OpSpec& spec) {

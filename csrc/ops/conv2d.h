@@ -18,6 +18,10 @@ std::unique_ptr<Op> direct_conv2d(const OpSpec& spec);
 std::unique_ptr<Op> direct_conv2d_input_grad(const OpSpec& spec);
 std::unique_ptr<Op> direct_conv2d_weight_grad(const OpSpec& spec);
 
+// The same for few filters, on several pixels of a row at a time: how many, 1 if it does not pay.
+std::int64_t folded_pixels(const OpSpec& spec, const Convolution& c);
+std::unique_ptr<Op> folded_conv2d(const OpSpec& spec, std::int64_t pixels);
+
 // The same for an image of few channels, in 1 group.
 std::unique_ptr<Op> narrow_conv2d_input_grad(const OpSpec& spec);
 

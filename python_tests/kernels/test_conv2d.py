@@ -21,6 +21,10 @@ FIXED: list[tuple[Any, ...]] = [
     (2, 10, 11, 32, 16, (5, 5), (1, 1), (1, 1), (4, 4, 4, 4), 1),  # more padding than is clipped
     (2, 14, 14, 6, 16, (5, 5), (1, 1), (1, 1), (0, 0, 0, 0), 1),
     (3, 28, 28, 1, 6, (5, 5), (1, 1), (1, 1), (2, 2, 2, 2), 1),
+    (2, 9, 24, 3, 1, (3, 5), (1, 1), (1, 1), (1, 1, 2, 2), 1),  # pixels side by side: few filters
+    (3, 7, 25, 5, 2, (4, 3), (2, 2), (1, 1), (0, 3, 0, 1), 1),  # ... with a stride and no right end
+    (2, 5, 30, 20, 4, (3, 6), (1, 3), (2, 1), (1, 0, 3, 7), 1),
+    (0, 6, 16, 2, 3, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),
     (2, 9, 8, 16, 32, (1, 1), (2, 2), (1, 1), (0, 0, 0, 0), 1),
     (2, 9, 8, 20, 33, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1),
     (24, 20, 19, 24, 40, (1, 1), (1, 1), (1, 1), (0, 0, 0, 0), 1),  # many blocks of rows
@@ -175,7 +179,7 @@ def test_three_directions(run_op: RunOp, case: tuple[Any, ...], algorithm: str) 
     close(db, c.db)
 
 
-EPILOGUES = [FIXED[i] for i in (0, 2, 3, 6, 7, 9, 11, 13, 16)]
+EPILOGUES = [FIXED[i] for i in (0, 2, 3, 4, 5, 6, 10, 11, 13, 15, 17, 20)]
 
 
 @pytest.mark.parametrize("case", EPILOGUES, ids=str)
