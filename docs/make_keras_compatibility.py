@@ -73,7 +73,8 @@ DECISIONS = """\
   the model decide, and writes a layer's default into files: there it counts as not given.
 - Only the first dimension of a tensor, the batch, may be unknown. `K.flatten` of a symbolic batch
   keeps a row for each example; sums and means over it are the same.
-- A weight, an activation and a loss are float32. Other float types are converted.
+- Weights and losses are float32, with the policy `bfloat16` too. Other float types are
+  converted.
 - `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and change
   nothing.
 - A file runs no code: a `Lambda` is loaded by the name of its function, never from bytecode."""
