@@ -286,7 +286,7 @@ def main(argv: list[str] | None = None) -> list[Run]:
     """Train with each seed; the runs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="one run for each")
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--float32", action="store_true", help="products are not in bfloat16")
     parser.add_argument("--seconds", type=float, default=900, help="a run ends after them")
     parser.add_argument("--plot", type=Path, help="a picture of accuracy against time")
