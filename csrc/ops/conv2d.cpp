@@ -48,8 +48,7 @@ std::unique_ptr<Op> make_conv2d(const OpSpec& spec) {
   if (wanted == "auto" && c.is_depthwise() && !spec.attrs.has("pool"))
     return depthwise_conv2d(spec);
   if (takes_winograd(wanted, c, spec)) return winograd_conv2d(spec);
-  const bool may_fold = wanted == "auto" && conv_precision() != "high";
-  const std::int64_t pixels = may_fold ? folded_pixels(spec, c) : 1;
+  const std::int64_t pixels = wanted == "auto" ? folded_pixels(spec, c) : 1;
   return pixels > 1 ? folded_conv2d(spec, pixels) : direct_conv2d(spec);
 }
 

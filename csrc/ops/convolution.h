@@ -57,8 +57,7 @@ std::string wanted_algorithm(const OpSpec& spec);
 void set_conv_algorithm(const std::string& name);
 std::string conv_algorithm();
 
-// "default", or "high": no algorithm with a larger rounding error than the plain sums has, or that
-// lets a NaN into sums which do not have it.
+// "default", or "high": no algorithm with a larger rounding error than the plain sums has.
 void set_conv_precision(const std::string& name);
 std::string conv_precision();
 

@@ -1,14 +1,15 @@
 // Convolutions with few filters leave most lanes of a vector idle. Here some neighbouring pixels of
 // a row, with all their filters, are one pixel of a convolution with more filters, a wider kernel
 // and a larger stride: the same floats in memory. Its kernel holds the weights once for each of the
-// pixels, moved by a stride, between zeros.
+// pixels, moved by a stride, between zeros. As 0 times NaN or infinity is NaN, an image that has
+// one of these is made once more the plain way.
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "dispatch/dispatch.h"
 #include "ops/conv2d.h"
 #include "runtime/arena.h"
+#include "runtime/finite.h"
 
 namespace fastconv {
 namespace {
@@ -40,9 +41,18 @@ class FoldedConv2d final : public Op {
         c.top, c.bottom, c.left, std::max<std::int64_t>(0, read - c.width)};
     wide.attrs.values["strides"] = std::vector<std::int64_t>{c.stride_y, c.stride_x * pixels};
     op_ = direct_conv2d(wide);
+    OpSpec alone = spec;
+    for (std::size_t i = 0; i < inputs_; ++i) {
+      per_image_.push_back(i == 0 || (i >= first_extra() && spec.inputs[i].shape == narrow));
+      if (per_image_[i]) alone.inputs[i].shape[0] = 1;
+    }
+    alone.outputs[0].shape[0] = 1;
+    plain_ = direct_conv2d(alone);
     weights_bytes_ = aligned(static_cast<std::size_t>(weights_size()) * sizeof(float));
     bias_bytes_ = aligned(static_cast<std::size_t>(bias_ ? filters_ : 0) * sizeof(float));
-    own_ = weights_bytes_ + bias_bytes_ + aligned(inputs_ * sizeof(void*));
+    pointers_bytes_ = aligned(inputs_ * sizeof(void*));
+    own_ = weights_bytes_ + bias_bytes_ + pointers_bytes_ +
+           aligned(static_cast<std::size_t>(conv_.images));
   }
 
   void run(const RunContext& ctx) const override {
@@ -65,9 +75,14 @@ class FoldedConv2d final : public Op {
               ctx.seed,
               ctx.step,
               ctx.packed});
+    repeat_images(ctx, in);
   }
-  std::size_t scratch_bytes() const override { return own_ + op_->scratch_bytes(); }
-  std::size_t thread_scratch_bytes() const override { return op_->thread_scratch_bytes(); }
+  std::size_t scratch_bytes() const override {
+    return own_ + std::max(op_->scratch_bytes(), plain_->scratch_bytes());
+  }
+  std::size_t thread_scratch_bytes() const override {
+    return std::max(op_->thread_scratch_bytes(), plain_->thread_scratch_bytes());
+  }
   std::size_t packed_bytes() const override { return op_->packed_bytes(); }
   void pack(const RunContext& ctx, std::byte* packed) const override {
     std::vector<float> weights(static_cast<std::size_t>(weights_size()));
@@ -95,11 +110,33 @@ class FoldedConv2d final : public Op {
         }
   }
 
+  // Those that are not finite everywhere.
+  void repeat_images(const RunContext& ctx, void** in) const {
+    const std::int64_t images = conv_.images_in(ctx.batch), size = conv_.image_size();
+    auto* finite =
+        reinterpret_cast<bool*>(ctx.scratch + weights_bytes_ + bias_bytes_ + pointers_bytes_);
+    ctx.threads.parallel_for(images, static_cast<double>(images * size) * 0.2,
+                             [&](std::int64_t image, std::byte*) {
+                               finite[image] = all_finite(ctx.input(0) + image * size, size);
+                             });
+    for (std::int64_t image = 0; image < images; ++image) {
+      if (finite[image]) continue;
+      const std::int64_t at = image * conv_.out_image_size();
+      for (std::size_t i = 0; i < inputs_; ++i)
+        in[i] = per_image_[i] ? static_cast<float*>(ctx.in[i]) + (i == 0 ? image * size : at)
+                              : ctx.in[i];
+      void* out = ctx.output(0) + at;
+      plain_->run(
+          {1, {in, inputs_}, {&out, 1}, ctx.scratch + own_, ctx.threads, ctx.seed, ctx.step});
+    }
+  }
+
   Convolution conv_;
   std::int64_t pixels_, taps_ = 0, filters_ = 0;
-  std::size_t inputs_, weights_bytes_ = 0, bias_bytes_ = 0, own_ = 0;
+  std::size_t inputs_, weights_bytes_ = 0, bias_bytes_ = 0, pointers_bytes_ = 0, own_ = 0;
   bool bias_ = false;
-  std::unique_ptr<Op> op_;
+  std::vector<bool> per_image_;     // of the inputs
+  std::unique_ptr<Op> op_, plain_;  // on all images; on one
 };
 
 }  // namespace
@@ -108,6 +145,8 @@ std::int64_t folded_pixels(const OpSpec& spec, const Convolution& c) {
   if (c.groups > 1 || c.dilation_x > 1 || spec.attrs.has("pool") || c.out_channels == 0 ||
       c.out_width == 0 || c.kernel_x == 0)
     return 1;
+  // Its mask follows from the place in the whole batch, which an image on its own does not know.
+  if (spec.attrs.text("epilogue", "").find("dropout") != std::string::npos) return 1;
   for (std::size_t i = spec.attrs.integer("bias", 0) != 0 ? 3 : 2; i < spec.inputs.size(); ++i)
     if (spec.inputs[i].shape != spec.outputs[0].shape && spec.inputs[i].max_size() != 1) return 1;
   std::int64_t best = 1;

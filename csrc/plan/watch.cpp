@@ -2,24 +2,15 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cmath>
 
 #include "plan/plan.h"
+#include "runtime/finite.h"
 
 namespace fastconv {
 namespace {
 
 constexpr std::int64_t kChunk = 1 << 15;
-
-bool any_in(const float* x, std::int64_t count) {
-  constexpr std::uint32_t kExponent = 0x7f800000u;  // all of its bits: infinity or NaN
-  std::uint32_t found = 0;
-  for (std::int64_t i = 0; i < count; ++i)
-    found |=
-        static_cast<std::uint32_t>((std::bit_cast<std::uint32_t>(x[i]) & kExponent) == kExponent);
-  return found != 0;
-}
 
 // The place of the first number that is not finite; -1 without one.
 std::int64_t first_in(const float* x, std::int64_t count, const Threads& threads) {
@@ -29,7 +20,7 @@ std::int64_t first_in(const float* x, std::int64_t count, const Threads& threads
                        [&](std::int64_t chunk, std::byte*) {
                          if (chunk >= first.load(std::memory_order_relaxed)) return;
                          const std::int64_t start = chunk * kChunk;
-                         if (!any_in(x + start, std::min(kChunk, count - start))) return;
+                         if (all_finite(x + start, std::min(kChunk, count - start))) return;
                          std::int64_t known = first.load();
                          while (chunk < known && !first.compare_exchange_weak(known, chunk)) {
                          }

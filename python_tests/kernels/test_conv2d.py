@@ -319,3 +319,35 @@ def test_the_algorithm_is_reported() -> None:
             assert chosen("conv2d", shapes, "auto") == f"winograd {name}"
     finally:
         _core.set_conv_precision("default")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_few_filters_keep_nan_and_infinity_where_they_are(run_op: RunOp, bad: float) -> None:
+    """Pixels that are computed side by side do not meddle with each other, nor do images."""
+    c = Convolution(FIXED[4])
+    x = c.x.copy()
+    x[1, 11, 13, 0] = bad
+    extra = np.random.default_rng(2).standard_normal(c.y.shape).astype(np.float32)
+
+    def run(images: Array, algorithm: str) -> Array:
+        (y,) = run_op(
+            "conv2d",
+            [images, c.weights, c.bias, extra],
+            [(c.y.shape, "float32")],
+            batch=c.n,
+            static=(1, 2),
+            bias=1,
+            epilogue="add %0 %1; relu %2",
+            extra=1,
+            **c.attrs(algorithm),
+        )
+        return y
+
+    clean, y, plain = run(c.x, "auto"), run(x, "auto"), run(x, "direct")
+    close(clean, np.maximum(c.y + c.bias + extra, 0))
+    np.testing.assert_array_equal(y[[0, 2]], clean[[0, 2]])
+    np.testing.assert_array_equal(y[1], plain[1])
+    touched = np.zeros((28, 28), bool)
+    touched[9:14, 11:16] = True
+    assert np.isfinite(y[1, ~touched]).all()
+    assert not np.isfinite(y[1, touched]).all()
