@@ -138,7 +138,7 @@ def hand_over(model: Any, reader: Any, build: Any, x: Any, files: list, random: 
         close(predictions(again, x), predicted, 5e-5)
         trained = train(again, x)
         if not random:
-            close(trained, after, 5e-4)
+            close(trained, after, 2e-4)
     return again
 
 
