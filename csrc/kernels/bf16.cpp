@@ -66,16 +66,16 @@ void pack_transposed(float* dst, int width, const float* src, index_t stride, in
 }  // namespace
 
 void fill_bf16_tiles(GemmKernels& k);
-const WinogradSet* winograd_bf16_sets();
-const WinogradProducts* winograd_bf16_products();
+void fill_winograd_bf16(Bf16Kernels& k);
+void fill_winograd_bf16_products(Bf16Kernels& k);
 
 void fill_bf16(KernelTable& t);
 void fill_bf16(KernelTable& t) {
   t.bf16.pack_rows = pack_rows;
   t.bf16.pack = pack;
   t.bf16.pack_transposed = pack_transposed;
-  t.bf16.winograd_f4 = winograd_bf16_sets();
-  t.bf16.winograd_products = winograd_bf16_products();
+  fill_winograd_bf16(t.bf16);
+  fill_winograd_bf16_products(t.bf16);
   fill_bf16_tiles(t.gemm);
 }
 

@@ -4,10 +4,9 @@
 
 #include <cstddef>
 
-namespace fastconv {
+#include "kernels/winograd.h"
 
-struct WinogradSet;
-struct WinogradProducts;
+namespace fastconv {
 
 struct Bf16Kernels {
   // dst[m * dst_stride + p] = (src[m * stride + 2 p], src[m * stride + 2 p + 1])
@@ -21,8 +20,14 @@ struct Bf16Kernels {
   // columns <= j < width.
   void (*pack_transposed)(float* dst, int width, const float* src, std::ptrdiff_t stride,
                           std::ptrdiff_t rows, std::ptrdiff_t columns);
-  const WinogradSet* winograd_f4;  // see winograd_bf16.h
-  const WinogradProducts* winograd_products;
+  // Winograd's algorithm with V, Z and U of such pairs; M, dU and all sums are float32. Layouts are
+  // those of winograd.h, save that
+  //   V of a convolution has pairs of channels: half as many floats,
+  //   U has pairs of rows: half as many,
+  //   V and Z of a weight gradient have pairs of tiles, each row of tiles_x made even by a zero;
+  //   accumulate counts these pairs.
+  WinogradSet winograd_f4, winograd_f4_weight_grad;
+  WinogradProducts winograd_products;
 };
 
 }  // namespace fastconv

@@ -65,10 +65,7 @@ struct WinogradSet {
                            float* dw);
 };
 
-struct WinogradKernels {
-  int width;      // floats in a block of channels
-  int tile_rows;  // tiles that the products take at a time
-  WinogradSet f2, f4, f5, f6;
+struct WinogradProducts {
   // M = V U at positions [first, last), for `count` tiles. `ahead` is what the block's transforms
   // will read and write soon.
   void (*multiply)(const WinogradTiles& v, const float* u, std::ptrdiff_t u_plane,
@@ -80,6 +77,12 @@ struct WinogradKernels {
                      std::ptrdiff_t last, std::ptrdiff_t count, std::ptrdiff_t channels,
                      std::ptrdiff_t out_channels, float* du, std::ptrdiff_t du_plane, bool add,
                      const Ahead& ahead);
+};
+
+struct WinogradKernels {
+  int width;  // floats in a block of channels
+  WinogradSet f2, f4, f5, f6;
+  WinogradProducts products;
 };
 
 }  // namespace fastconv

@@ -1,6 +1,5 @@
 // Transforms of F(4 x 4, 3 x 3) to bfloat16.
-#include "kernels/winograd_bf16.h"
-
+#include "kernels/bf16.h"
 #include "kernels/winograd_transforms.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -42,17 +41,16 @@ void gradient_pairs(const WinogradShape& s, const float* dy, index_t row, index_
   });
 }
 
-constexpr int kPositions = F4::kPoints * F4::kPoints;
-const WinogradSet kSets[] = {
-    {F4::kOutputs, kPositions, weights<F4, true>, weights_transposed<F4, true>, input_halves,
-     output<F4>, gradient_pairs, weights_gradient<F4>},
-    {F4::kOutputs, kPositions, weights<F4, true>, weights_transposed<F4, true>, input_pairs,
-     output<F4>, gradient_pairs, weights_gradient<F4>},
-};
-
 }  // namespace
 
-const WinogradSet* winograd_bf16_sets();
-const WinogradSet* winograd_bf16_sets() { return kSets; }
+void fill_winograd_bf16(Bf16Kernels& k);
+void fill_winograd_bf16(Bf16Kernels& k) {
+  k.winograd_f4 = {F4::kOutputs,      F4::kPoints * F4::kPoints,
+                   weights<F4, true>, weights_transposed<F4, true>,
+                   input_halves,      output<F4>,
+                   gradient_pairs,    weights_gradient<F4>};
+  k.winograd_f4_weight_grad = k.winograd_f4;
+  k.winograd_f4_weight_grad.input = input_pairs;
+}
 
 }  // namespace fastconv::FASTCONV_ISA

@@ -1,5 +1,5 @@
 // The transforms: tiles of images to positions and back, weights to U and back. V, Z and U are
-// floats or bfloat16, M and dU floats; see winograd.h and winograd_bf16.h.
+// floats or bfloat16, M and dU floats; see winograd.h and bf16.h.
 #pragma once
 
 #include <type_traits>

@@ -57,7 +57,8 @@ std::string wanted_algorithm(const OpSpec& spec);
 void set_conv_algorithm(const std::string& name);
 std::string conv_algorithm();
 
-// "default", or "high": no algorithm with a larger rounding error than the plain sums has.
+// "default"; "high": no algorithm with a larger rounding error than the plain sums has; "fast":
+// also larger tiles of Winograd's algorithm.
 void set_conv_precision(const std::string& name);
 std::string conv_precision();
 
