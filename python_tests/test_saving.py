@@ -1,4 +1,4 @@
-"""Files of models and weights: round trips, Keras reading ours and we Keras's, damage, safety."""
+"""Files of models and weights: round trips, Keras reading ours and we Keras's."""
 
 from __future__ import annotations
 
@@ -12,60 +12,16 @@ import h5py
 import numpy as np
 import pytest
 from real_keras import import_keras, to_numpy
+from saved_nets import NETS, chain, graph
 
 import fastconv
 from fastconv import layers, ops
 from fastconv.models import Model, Sequential, load_model
-from fastconv.saving import register_keras_serializable
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")
 RNG = np.random.default_rng(0)
 IMAGES = RNG.standard_normal((12, 8, 8, 3)).astype("float32")
 LABELS = RNG.integers(0, 3, 12)
-
-
-def chain(module: object) -> object:
-    m = module.layers
-    model = module.Sequential(
-        [
-            m.Input((8, 8, 3)),
-            m.Conv2D(4, 3, padding="same", kernel_regularizer="l2"),
-            m.BatchNormalization(),
-            m.LeakyReLU(),
-            m.MaxPooling2D(),
-            m.Dropout(0.25),
-            m.Flatten(),
-            m.Dense(3, activation="softmax"),
-        ]
-    )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def graph(module: object) -> object:
-    """Branches, a shared layer, a model in the model called twice, arithmetic, two outputs."""
-    m = module.layers
-    x = m.Input((8, 8, 3), name="image")
-    conv = m.Conv2D(4, 3, padding="same", activation="relu")
-    a = m.BatchNormalization()(conv(x))
-    b = m.DepthwiseConv2D(3, padding="same")(a)
-    c = m.Add()([a, b]) * 0.5 + 1.0
-    v, w = m.GlobalAveragePooling2D()(c), m.GlobalMaxPooling2D()(conv(x))
-    code = m.Input((4,))
-    head = module.Model(code, m.Dense(5, activation="tanh")(code), name="head")
-    tail = module.Sequential([m.Input((5,)), m.Dense(3, activation="softmax")], name="tail")
-    first = tail(head(v))
-    second = m.Dense(1, name="score")(m.Concatenate()([head(v), head(w)]))
-    model = module.Model(x, [first, second])
-    model.compile(
-        module.optimizers.SGD(0.05, momentum=0.9),
-        ["sparse_categorical_crossentropy", "mse"],
-        loss_weights=[1.0, 0.5],
-    )
-    return model
-
-
-NETS = {"chain": chain, "graph": graph}
 
 
 def targets(name: str) -> object:
@@ -195,9 +151,6 @@ def test_weights_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(target.layers[1].get_weights()[0], head)
 
 
-# Files of Keras 2
-
-
 def test_a_file_of_keras_2(tmp_path: Path) -> None:
     """The form that standalone Keras 2 wrote, names ending in ``:0`` and old spellings."""
     glorot = {
@@ -256,108 +209,10 @@ def test_a_file_of_keras_2(tmp_path: Path) -> None:
     assert len(model.evaluate(np.ones((2, 4)), np.ones((2, 3)), verbose=0)) == 2
 
 
-# Objects of your own
-
-
-@register_keras_serializable("tests")
-class Doubled(layers.Layer):
-    def __init__(self, times: float = 2.0, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.times = times
-
-    def call(self, inputs: object) -> object:
-        return inputs * self.times
-
-
-@register_keras_serializable("tests")
-def cube(x: object) -> object:
-    return x * x * x
-
-
-class Unregistered(Doubled):
-    pass
-
-
-class TwoLayers(Model):
-    def __init__(self, units: int = 4, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.units = units
-        self.second = layers.Dense(1)
-        self.first = [layers.Dense(units), layers.Dense(units)]
-
-    def call(self, inputs: object) -> object:
-        return self.second(self.first[1](self.first[0](inputs)))
-
-
-def test_registered_objects(tmp_path: Path) -> None:
-    model = Sequential(
-        [
-            layers.Input((3,)),
-            Doubled(3.0),
-            layers.Dense(2, activation=cube),
-            layers.Lambda(cube),
-            layers.Activation("silu"),
-        ]
-    )
-    x = np.ones((2, 3), "float32")
-    model.save(tmp_path / "m.keras")
-    again = load_model(tmp_path / "m.keras")
-    np.testing.assert_array_equal(again(x), model(x))
-    assert again.layers[0].times == 3.0
-
-
-def test_custom_objects(tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    Sequential([layers.Input((3,)), Unregistered(5.0)]).save(path)
-    with pytest.raises(ValueError, match=r"m.keras.*unknown class 'Unregistered'"):
-        load_model(path)
-    again = load_model(path, custom_objects={"Unregistered": Unregistered})
-    assert again.layers[0].times == 5.0
-
-
-def test_a_subclass_of_model(tmp_path: Path) -> None:
-    x = np.ones((3, 4), "float32")
-    model = TwoLayers(units=5)
-    expected = model(x)
-    model.save(tmp_path / "m.keras")
-    again = load_model(tmp_path / "m.keras", custom_objects={"TwoLayers": TwoLayers})
-    np.testing.assert_array_equal(again(x), expected)
-    with h5py.File(io.BytesIO(zipfile.ZipFile(tmp_path / "m.keras").read("model.weights.h5"))) as f:
-        assert {"first/dense/vars/0", "first/dense_1/vars/0", "second/vars/0"} <= set(_paths(f))
-
-
 def _paths(file: h5py.File) -> list[str]:
     found: list[str] = []
     file.visit(found.append)
     return found
-
-
-@register_keras_serializable("tests")
-class Fixed(Model):
-    """A graph made in the constructor."""
-
-    def __init__(self, units: int, **kwargs: object) -> None:
-        x = layers.Input((4,))
-        super().__init__(x, layers.Dense(units)(layers.Dense(3)(x)), **kwargs)
-
-
-def test_a_subclass_with_a_graph(tmp_path: Path) -> None:
-    model = Fixed(2, name="fixed")
-    model.save(tmp_path / "m.keras")
-    again = load_model(tmp_path / "m.keras")
-    assert type(again) is Fixed
-    x = np.ones((2, 4), "float32")
-    np.testing.assert_array_equal(again(x), model(x))
-
-
-def test_a_registered_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match="already registered"):
-        register_keras_serializable("tests", "cube")(lambda x: x)
-    with pytest.raises(ValueError, match="no get_config"):
-        register_keras_serializable()(type("Bare", (), {}))
-
-
-# Format
 
 
 def test_the_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
@@ -378,106 +233,6 @@ def test_the_archive_is_laid_out_as_keras_lays_it_out(tmp_path: Path) -> None:
     assert [c["class_name"] for c in config["config"]["layers"]][:2] == ["InputLayer", "Conv2D"]
     assert {"layers/conv2d/vars/1", "layers/batch_normalization/vars/3"} <= paths
     assert "optimizer/vars/0" in paths
-
-
-# Damage and safety
-
-
-@pytest.mark.parametrize("name", ["m.keras", "m.h5", "m.weights.h5"])
-def test_truncated_files_are_refused_by_name(name: str, tmp_path: Path) -> None:
-    model = chain(fastconv)
-    path = tmp_path / name
-    whole = tmp_path / "whole" / name
-    whole.parent.mkdir()
-    model.save_weights(whole) if "weights" in name else model.save(whole)
-    content = whole.read_bytes()
-    before = model.get_weights()
-    for size in (0, 10, len(content) // 2, len(content) - 30):
-        path.write_bytes(content[:size])
-        with pytest.raises(ValueError, match=name.replace(".", r"\.")):
-            model.load_weights(path) if "weights" in name else load_model(path)
-    for a, b in zip(before, model.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize("part", ["config.json", "model.weights.h5"])
-def test_a_flipped_or_missing_part_is_noticed(part: str, tmp_path: Path) -> None:
-    chain(fastconv).save(tmp_path / "m.keras")
-    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
-        content = {n: archive.read(n) for n in archive.namelist()}
-    content[part] = content[part][: len(content[part]) // 2]
-    with zipfile.ZipFile(tmp_path / "cut.keras", "w") as archive:
-        for key, value in content.items():
-            archive.writestr(key, value)
-    with pytest.raises(ValueError, match=r"cut\.keras"):
-        load_model(tmp_path / "cut.keras")
-    del content[part]
-    with zipfile.ZipFile(tmp_path / "less.keras", "w") as archive:
-        for key, value in content.items():
-            archive.writestr(key, value)
-    with pytest.raises(ValueError, match=r"less\.keras"):
-        load_model(tmp_path / "less.keras")
-
-
-def test_other_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "notes.keras").write_text("a model, perhaps")
-    with pytest.raises(ValueError, match=r"notes\.keras is damaged or not a model"):
-        load_model(tmp_path / "notes.keras")
-    with pytest.raises(FileNotFoundError, match=r"nothing\.keras"):
-        load_model(tmp_path / "nothing.keras")
-    with pytest.raises(ValueError, match="is a directory"):
-        load_model(tmp_path)
-    chain(fastconv).save_weights(tmp_path / "w.h5")
-    with pytest.raises(ValueError, match="weights without an architecture"):
-        load_model(tmp_path / "w.h5")
-
-
-def test_weights_of_another_model_change_nothing(tmp_path: Path) -> None:
-    model = chain(fastconv)
-    for file in ("w.weights.h5", "w.h5"):
-        other = Sequential([layers.Input((8, 8, 3)), layers.Conv2D(7, 3), layers.Flatten()])
-        other.save_weights(tmp_path / file)
-        before = model.get_weights()
-        with pytest.raises(ValueError, match=file.replace(".", r"\.")):
-            model.load_weights(tmp_path / file)
-        for a, b in zip(before, model.get_weights(), strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_code_in_files_is_not_run(tmp_path: Path) -> None:
-    keras = import_keras()
-    x = keras.layers.Input((3,))
-    model = keras.Model(x, keras.layers.Lambda(lambda v: v * 2)(x))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.save(tmp_path / "lambda.keras")
-    with pytest.raises(ValueError, match=r"lambda\.keras.*code.*never run"):
-        load_model(tmp_path / "lambda.keras", safe_mode=False)
-
-
-def test_links_to_other_files_are_refused(tmp_path: Path) -> None:
-    model = Sequential([layers.Input((3,)), layers.Dense(2)])
-    path, other = tmp_path / "w.weights.h5", tmp_path / "other.h5"
-    model.save_weights(path)
-    with h5py.File(other, "w") as file:
-        file["secret"] = np.ones((3, 2), "float32")
-    with h5py.File(path, "a") as file:
-        del file["layers/dense/vars/0"]
-        file["layers/dense/vars/0"] = h5py.ExternalLink(str(other), "secret")
-    with pytest.raises(ValueError, match="link to another file"):
-        model.load_weights(path)
-
-
-def test_a_failed_save_leaves_the_old_file(tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    model = Sequential([layers.Input((3,)), layers.Dense(2)])
-    model.save(path)
-    content = path.read_bytes()
-    model.add(layers.Lambda(lambda x: x * 2.0))
-    with pytest.raises(ValueError, match="a lambda cannot be saved"):
-        model.save(path)
-    assert path.read_bytes() == content
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_targets_of_saving(tmp_path: Path) -> None:
