@@ -1,6 +1,5 @@
 // Dense layers: y = x w + bias, and the gradients of x, w and bias.
 #include <algorithm>
-#include <numeric>
 
 #include "dispatch/dispatch.h"
 #include "ops/fused.h"

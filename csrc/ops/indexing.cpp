@@ -1,6 +1,5 @@
 // Ops that look up by index: take, its transpose scatter_add, one_hot.
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <type_traits>
 

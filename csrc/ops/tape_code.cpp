@@ -1,7 +1,6 @@
 // Reading a tape's text.
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "ops/tape.h"
 

@@ -1,7 +1,6 @@
 // Batches out of the caller's arrays: rows picked by index, converted and scaled in one pass.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
 #include "kernels/gather.h"

@@ -1,7 +1,6 @@
 // A plan: an immutable list of steps over one arena, and the executor that runs it.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -231,7 +231,7 @@ class Layer(Configured, WeightHolder):
             self._resolve_training(kwargs, outer),
             (*(outer.path if outer else ()), self.name),
         )
-        self._ensure_built(args, kwargs, outer)
+        self._ensure_built(args, kwargs)
         token = _CALL.set(context)
         try:
             with self._scope(trace), computing_in(self.compute_dtype):
@@ -264,9 +264,7 @@ class Layer(Configured, WeightHolder):
             kwargs["training"] = bool(default) if training is None else training
         return training
 
-    def _ensure_built(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], outer: _Call | None = None
-    ) -> None:
+    def _ensure_built(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = args[0] if args else next(iter(kwargs.values()), None)
         self._check_inputs(inputs)
         if not self.built:

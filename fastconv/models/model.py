@@ -204,14 +204,12 @@ class Model(Trainer, OldMethods, Layer):
             self.built = False
             raise
 
-    def _ensure_built(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], outer: Any = None
-    ) -> None:
+    def _ensure_built(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self.built and type(self).build is Model.build:
             inputs = args[0] if args else next(iter(kwargs.values()), None)
             self._build_shape = map_structure(_batch_shape, inputs)
             self.built = True
-        super()._ensure_built(args, kwargs, outer)
+        super()._ensure_built(args, kwargs)
 
     def _scope(self, trace: Any) -> Any:
         """The outermost model is not named in its programs."""

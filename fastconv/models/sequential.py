@@ -136,9 +136,7 @@ class Sequential(Model):
         self._chain.insert(0, start)
         self._set_graph(start.output, x)
 
-    def _ensure_built(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], outer: Any = None
-    ) -> None:
+    def _ensure_built(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._graph is None:
             x: Any = args[0] if args else next(iter(kwargs.values()), None)
             if not self._chain:

@@ -34,7 +34,6 @@ struct VecOf {
   typedef std::int32_t i32 __attribute__((vector_size(W * 4)));
   typedef std::int32_t i32_memory __attribute__((vector_size(W * 4), aligned(4), may_alias));
   typedef std::uint8_t u8 __attribute__((vector_size(W)));
-  typedef std::uint8_t u8_memory __attribute__((vector_size(W), aligned(1), may_alias));
 };
 using vf = VecOf<kWidth>::f32;
 using vi = VecOf<kWidth>::i32;

@@ -78,7 +78,7 @@ def fuse_updates(flow: Flow) -> None:
     found = [s for s in flow.steps if s.name in RULES]
     if not found:
         return
-    late = _after(flow, found)
+    late = _after(found)
     kinds: dict[Any, list[Step]] = {}
     for step in found:
         slots, _, names = RULES[step.name]
@@ -92,7 +92,7 @@ def fuse_updates(flow: Flow) -> None:
     flow.settle()
 
 
-def _after(flow: Flow, updates: list[Step]) -> set[Step]:
+def _after(updates: list[Step]) -> set[Step]:
     """Steps that need the result of an update."""
     result: set[Step] = set()
     stack = list(updates)
