@@ -1,5 +1,8 @@
 #include "ops/convolution.h"
 
+#include <cstdint>
+#include <limits>
+
 #include "ops/fused.h"
 
 namespace fastconv {
@@ -15,24 +18,27 @@ std::string& precision() {
   return name;
 }
 
+// Of kernels, dilations and paddings, so that no position beside an image overflows.
+constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+
 std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
-                                   std::int64_t least) {
+                                   std::int64_t least, std::int64_t most = kMost) {
   const auto values = spec.attrs.integers(key);
   require(values.size() == count, spec,
           std::string(key) + " must have " + std::to_string(count) + " elements, got " +
               std::to_string(values.size()));
   for (const std::int64_t value : values)
-    require(value >= least, spec,
-            std::string(key) + " must be at least " + std::to_string(least) + ", got " +
-                std::to_string(value));
+    require(value >= least && value <= most, spec,
+            std::string(key) + " must be from " + std::to_string(least) + " to " +
+                std::to_string(most) + ", got " + std::to_string(value));
   return values;
 }
 
 }  // namespace
 
 void Convolution::read_attributes(const OpSpec& spec) {
-  const auto strides = integers(spec, "strides", 2, 1), padding = integers(spec, "padding", 4, 0);
-  const auto dilation = integers(spec, "dilation", 2, 1);
+  const auto strides = integers(spec, "strides", 2, 1, std::numeric_limits<std::int64_t>::max());
+  const auto padding = integers(spec, "padding", 4, 0), dilation = integers(spec, "dilation", 2, 1);
   stride_y = strides[0], stride_x = strides[1];
   dilation_y = dilation[0], dilation_x = dilation[1];
   top = padding[0], bottom = padding[1], left = padding[2], right = padding[3];
@@ -52,6 +58,7 @@ void Convolution::read_weights(const OpSpec& spec, const TensorDesc& w) {
           "weights must be (height, width, channels / groups, filters), got " + text_of(w));
   kernel_y = w.shape[0], kernel_x = w.shape[1], out_channels = w.shape[3];
   require(kernel_y >= 1 && kernel_x >= 1, spec, "empty kernel " + text_of(w));
+  require(kernel_y <= kMost && kernel_x <= kMost, spec, "too large a kernel " + text_of(w));
   require(channels == w.shape[2] * groups && out_channels % groups == 0, spec,
           "weights " + text_of(w) + " in " + std::to_string(groups) + " groups do not fit " +
               std::to_string(channels) + " channels");

@@ -37,8 +37,10 @@ class Im2col final : public Op {
             "needs images and a kernel_shape of 2 elements, got " + text_of(x));
     // A convolution whose output has one channel for each tap and channel.
     OpSpec as_conv = spec;
-    TensorDesc w{DType::f32, false, {kernel[0], kernel[1], x.shape[3], 0}};
-    w.shape[3] = kernel[0] * kernel[1] * x.shape[3];
+    TensorDesc w{DType::f32, false, {kernel[0], kernel[1], x.shape[3], x.shape[3]}};
+    for (const std::int64_t taps : kernel)
+      require(!__builtin_mul_overflow(w.shape[3], taps, &w.shape[3]), spec,
+              "too large a kernel " + text_of(w));
     as_conv.inputs = {x, w};
     as_conv.outputs = {cols};
     conv_ = Convolution::forward(as_conv);

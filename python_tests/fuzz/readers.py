@@ -26,6 +26,7 @@ from fastconv.saving.hdf5 import read as read_hdf5
 from fastconv.saving.saving import load_model, load_weights
 from fastconv.utils.file_utils import extract_archive
 from fastconv.utils.image_utils import load_img
+from fastconv.utils.limits import weights_of
 
 FOLDER = Path(tempfile.gettempdir()) / f"fastconv-fuzz-{os.getpid()}"
 
@@ -76,7 +77,8 @@ def old_model(content: bytes) -> None:
 
 
 def config(content: bytes) -> None:
-    from_json(content.decode())
+    with weights_of(len(content)):  # as load_model does
+        from_json(content.decode())
 
 
 def pickle(content: bytes) -> None:
