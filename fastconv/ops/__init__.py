@@ -58,14 +58,7 @@ from fastconv.ops.arrangement import (
     rearrange,
     roll,
     rot90,
-    scatter,
-    scatter_update,
-    segment_max,
-    segment_min,
-    segment_prod,
-    segment_sum,
     size,
-    slice_update,
     space_to_depth,
     trace,
     tri,
@@ -280,6 +273,15 @@ from fastconv.ops.reduction import (
     std,
     sum,
     var,
+)
+from fastconv.ops.scattering import (
+    scatter,
+    scatter_update,
+    segment_max,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    slice_update,
 )
 from fastconv.ops.sorting import (
     argpartition,

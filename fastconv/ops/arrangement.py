@@ -1,4 +1,4 @@
-"""More ways to move, cut, join and mask elements."""
+"""Ways to turn, cut, join and mask that are made of those of ``layout``."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def roll(x: Any, shift: int | Shape, axis: int | Shape | None = None) -> Any:
         if n and s % n:
             key = (slice(None),) * a
             cut = n - s % n
-            x = concatenate([getitem(x, (*key, slice(cut, n))), getitem(x, (*key, slice(0, cut)))],
-                            axis=a)  # fmt: skip
+            end, start = getitem(x, (*key, slice(cut, n))), getitem(x, (*key, slice(0, cut)))
+            x = concatenate([end, start], axis=a)
     return x
 
 
@@ -239,104 +239,6 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
-def _flat_positions(name: str, indices: Any, shape: Shape) -> Any:
-    """Rows of positions, one for each of the first axes of ``shape``, as places in all of them."""
-    indices = operand(indices)
-    depth = indices.shape[-1]
-    if depth > len(shape):
-        raise ValueError(f"{name}: rows of {depth} indices are too long for shape {tuple(shape)}")
-    strides = [math.prod(shape[i + 1 : depth]) for i in range(depth)]
-    at = sum(indices * np.asarray(strides, np.int32), axis=-1)
-    return at if str(at.dtype) == "int32" else bind("cast", at, dtype="int32")
-
-
-def scatter(indices: Any, values: Any, shape: Shape) -> Any:
-    """Zeros of a shape, with values added at positions (rows of the last axis of ``indices``).
-
-    >>> scatter([[0], [2]], [1.0, 5.0], (4,))
-    array([1., 0., 5., 0.], dtype=float32)
-    """
-    values, at = operand(values), _flat_positions("scatter", indices, shape)
-    depth = operand(indices).shape[-1]
-    rest = list(shape[depth:])
-    n = math.prod(shape[:depth])
-    rows = bind("reshape", values, shape=[size_of(at.shape), *rest])
-    flat = bind("scatter_add", rows, reshape(at, -1), shape=[n, *rest], axis=0)
-    return reshape(flat, list(shape))
-
-
-_REDUCTIONS = ("add", "max", "min", "mul")
-
-
-def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Any:
-    """``inputs`` with updates at positions (rows of the last axis of ``indices``).
-
-    ``reduction`` None puts them in place of what was there, the last one where several have one
-    position; "add", "mul", "max" and "min" combine them (the last three on arrays only).
-    """
-    inputs, updates = operand(inputs), operand(updates)
-    if reduction not in (None, *_REDUCTIONS):
-        raise ValueError(
-            f"scatter_update: reduction must be None, 'add', 'max', 'min' or 'mul', got "
-            f"{reduction!r}"
-        )
-    if reduction == "add":
-        return inputs + scatter(indices, updates, inputs.shape)
-    if not isinstance(inputs, Tensor) and not isinstance(updates, Tensor):
-        key = tuple(np.moveaxis(np.asarray(operand(indices)), -1, 0))
-        result = inputs.copy()
-        if reduction is None:
-            result[key] = updates
-        else:
-            ufunc = {"max": np.maximum, "min": np.minimum, "mul": np.multiply}[reduction]
-            ufunc.at(result, key, updates)
-        return result
-    if reduction is not None:
-        raise ValueError(f"scatter_update: reduction {reduction!r} works on arrays only")
-    # Where several updates have one position the last one counts: the others get no place.
-    where = np.asarray(operand(indices)) if not isinstance(indices, Tensor) else None
-    if where is None:
-        raise ValueError("scatter_update: indices of a symbolic update must be known numbers")
-    flat = where.reshape(-1, where.shape[-1])
-    last = {tuple(p): i for i, p in enumerate(flat.tolist())}
-    chosen = np.asarray(list(last.values()), np.int32)
-    rest = list(inputs.shape[where.shape[-1] :])
-    rows = bind("reshape", updates, shape=[len(flat), *rest])
-    kept = bind("take", rows, chosen, axis=0)
-    touched = np.zeros([size_of([d]) for d in inputs.shape], np.bool_)
-    touched[tuple(flat[chosen].T)] = True
-    return bind("where", touched, scatter(flat[chosen], kept, inputs.shape), inputs)
-
-
-def slice_update(inputs: Any, start_indices: Shape, updates: Any) -> Any:
-    """``inputs`` with the box that starts at ``start_indices`` replaced by ``updates``."""
-    inputs, updates = operand(inputs), operand(updates)
-    pads: list[int] = []
-    mask = []
-    for n, m, start in zip(inputs.shape, updates.shape, start_indices, strict=True):
-        if n is None or m is None:
-            if start or n is not m:
-                raise ValueError("slice_update: the batch axis can only be replaced whole")
-            pads += [0, 0]
-            mask.append(np.ones(1, np.bool_))
-            continue
-        if not 0 <= int(start) <= n - m:
-            raise ValueError(
-                f"slice_update: {updates.shape} at {tuple(start_indices)} does not fit into "
-                f"{inputs.shape}"
-            )
-        pads += [int(start), n - m - int(start)]
-        at = np.arange(n)
-        mask.append((at >= int(start)) & (at < int(start) + m))
-    inside = np.ones((), np.bool_)
-    for i, line in enumerate(mask):
-        shape = [1] * len(mask)
-        shape[i] = len(line)
-        inside = inside & line.reshape(shape)
-    placed = bind("pad", updates, pads=pads, interior=[0] * inputs.ndim, value=0.0)
-    return bind("where", inside, placed, inputs)
-
-
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
     """Channels moved into blocks of pixels: (h, w, c) gives (h b, w b, c / b^2)."""
     x = _channels_last(x, data_format)
@@ -388,60 +290,6 @@ def unravel_index(indices: Any, shape: Shape) -> tuple[Any, ...]:
     return tuple(reversed(parts))
 
 
-def segment_sum(
-    data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
-) -> Any:
-    """The sums of the rows with each number."""
-    del sorted
-    data, ids = operand(data), operand(segment_ids)
-    n = _segments("segment_sum", ids, num_segments)
-    ids = ids if str(ids.dtype) == "int32" else bind("cast", ids, dtype="int32")
-    return bind("scatter_add", data, ids, shape=[n, *data.shape[1:]], axis=0)
-
-
-def segment_max(
-    data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
-) -> Any:
-    """The largest elements of the rows with each number, -inf where there are none."""
-    del sorted
-    return _segment_extreme("segment_max", "max", -math.inf, data, segment_ids, num_segments)
-
-
-def segment_min(
-    data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
-) -> Any:
-    """The smallest elements of the rows with each number, inf where there are none."""
-    del sorted
-    return _segment_extreme("segment_min", "min", math.inf, data, segment_ids, num_segments)
-
-
-def segment_prod(
-    data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
-) -> Any:
-    """The products of the rows with each number."""
-    del sorted
-    return _segment_extreme("segment_prod", "prod", 1.0, data, segment_ids, num_segments)
-
-
-def _segments(name: str, ids: Any, num_segments: int | None) -> int:
-    if num_segments is not None:
-        return int(num_segments)
-    if isinstance(ids, Tensor):
-        raise ValueError(f"{name}: num_segments is needed for symbolic segment_ids")
-    return int(ids.max(initial=-1)) + 1
-
-
-def _segment_extreme(
-    name: str, reduction: str, empty: float, data: Any, segment_ids: Any, num_segments: int | None
-) -> Any:
-    data, ids = operand(data), operand(segment_ids)
-    n = _segments(name, ids, num_segments)
-    own = bind("equal", reshape(ids, (-1, 1)), np.arange(n, dtype=np.int32))
-    own = reshape(own, (*own.shape, *[1] * (data.ndim - 1)))
-    wide = reshape(data, (data.shape[0], 1, *data.shape[1:]))
-    return bind(reduction, bind("where", own, wide, empty), axes=[0], keepdims=0)
-
-
 def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     """Axes split, moved and joined as a pattern of names says: "b h w c -> b (h w) c".
 
@@ -465,9 +313,7 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     split_up = reshape(x, [lengths[n] for n in names])
     order = [n for g in right for n in g]
     moved = transpose(split_up, [names.index(n) for n in order])
-    return reshape(moved, [
-        lengths[g[0]] if len(g) == 1 else math.prod(lengths[n] for n in g) for g in right
-    ])  # fmt: skip
+    return reshape(moved, [math.prod(lengths[n] for n in g) for g in right])
 
 
 def _groups(side: str) -> list[list[str]]:
