@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
@@ -177,6 +179,23 @@ def test_subclasses_train(backend: str) -> None:
     assert largest == pytest.approx(float(error.max()), rel=1e-5)
     assert loss == pytest.approx(float((error**4).mean()), rel=1e-4)
     assert (net.scaled.scale.numpy() != 1.0).all()
+
+
+def test_functions_that_ran_at_once_are_not_kept() -> None:
+    class Table(np.ndarray):
+        """An array that a weak reference can point to."""
+
+    table = np.arange(6, dtype=np.float32).view(Table)
+    alive = weakref.ref(table)
+
+    def scaled(values: Any) -> Any:
+        return lambda x: x * np.asarray(values)
+
+    np.testing.assert_array_equal(ops.numpy_function(scaled(table), X), X * np.arange(6))
+    assert alive() is table
+    del table
+    gc.collect()
+    assert alive() is None
 
 
 def test_loops_and_branches() -> None:

@@ -38,7 +38,9 @@ def run(op: Primitive, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
     like = next((_name(x.dtype) for x in inputs if isinstance(x, (np.ndarray, Variable))), None)
     arrays = [as_array(x, like=like) for x in inputs]
     attrs = {**attrs, **precision_of(op.name)}
-    prepare = _work if sum(a.nbytes for a in arrays) <= _CACHED_BYTES else _work.__wrapped__
+    # A function of the host is made for one call: it would be kept, and push plans out.
+    cached = op.name != "numpy_function" and sum(a.nbytes for a in arrays) <= _CACHED_BYTES
+    prepare = _work if cached else _work.__wrapped__
     work = prepare(
         op.name,
         tuple((a.shape, _name(a.dtype)) for a in arrays),
