@@ -3,9 +3,10 @@
 #
 # Builds the core with gcov's counters, runs all the tests in it, prints the share of lines of every
 # file that is below 95 % and of the whole, and fails if that is below 95 % for either language.
+# Python that the tests start in processes of its own is counted too, unless it is killed.
 #
-# Needs GCC, CMake, and a python3 with the requirements of the tests, pybind11, coverage and gcovr
-# (PYTHON names another one). WORK keeps the build for the next time.
+# Needs GCC, CMake, and a python3 with the requirements of the tests, pybind11, coverage (7.10 or
+# later) and gcovr (PYTHON names another one). WORK keeps the build for the next time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -19,17 +20,19 @@ cmake -S . -B "$work/build" -DFASTCONV_COVERAGE=ON -DPython_EXECUTABLE="$(comman
   -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" > "$work/build.log"
 cmake --build "$work/build" -j "$(nproc)" >> "$work/build.log"
 find "$work/build" -name '*.gcda' -delete
-rm -rf "$work/tree"
-mkdir "$work/tree"
-cp -r fastconv python_tests bench docs examples pyproject.toml README.md csrc "$work/tree"
-rm -f "$work/tree/fastconv"/_core*.so
+rm -rf "$work/tree" "$work/python"
+mkdir "$work/tree" "$work/python"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$work/tree"
 cp "$work/build"/_core*.so "$work/tree/fastconv"
 
-cd "$work/tree"
-cat > coveragerc <<'RC'
+cat > "$work/coveragerc" <<RC
 [run]
-source = fastconv
+source_pkgs = fastconv
 concurrency = thread
+parallel = true
+patch = subprocess
+data_file = $work/python/data
+disable_warnings = no-data-collected, module-not-imported, module-not-measured
 [report]
 fail_under = 95
 skip_covered = true
@@ -37,7 +40,8 @@ exclude_also =
     if TYPE_CHECKING:
     \.\.\.$
 RC
-export PYTHONPATH=$PWD COVERAGE_RCFILE=$PWD/coveragerc
+cd "$work/tree"
+export PYTHONPATH=$PWD COVERAGE_RCFILE=$work/coveragerc
 failed=0
 "$python" -m coverage run -m pytest -q -p no:cacheprovider "$@" || failed=1
 # Once more for the other ISAs: the kernels are compiled for each.
@@ -45,6 +49,7 @@ for isa in $("$python" -c 'from fastconv import _core; print(*_core.available_is
   FASTCONV_ISA=$isa "$python" -m pytest -q -p no:cacheprovider python_tests/kernels \
     python_tests/test_kernels.py || failed=1
 done
+"$python" -m coverage combine -q
 "$python" -m coverage report | tee "$work/python.txt" || failed=1
 
 cd "$root"

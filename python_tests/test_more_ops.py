@@ -144,6 +144,9 @@ def rows() -> list[Row]:
     add("diff", X, n=2, axis=1)
     add("trapezoid", X, dx=0.5, axis=1)
     add("trapezoid", X, np.sort(draw(4)), axis=1)
+    add("trapezoid", X, np.sort(draw(3, 4, 5), axis=1), axis=1)
+    add("cumsum", NUMBERS > 9, axis=1)
+    add("cumsum", NUMBERS, axis=1, dtype="float32")
     add("vander", draw(4), 3)
     for method in ("linear", "lower", "higher", "midpoint", "nearest"):
         add("quantile", X, [0.0, 0.3, 1.0], axis=1, method=method)
@@ -202,10 +205,12 @@ def rows() -> list[Row]:
     add("vdot", X[0, 0], Y[0, 0])
     add("kron", X[0], M)
     add("cross", X[:, :, :3], Y[:, :, :3])
+    add("cross", X, Y, axis=0)
     for order in (None, 1, 2, 3, np.inf, -np.inf, 0):
         add("norm", X, order, axis=1, reference=np.linalg.norm)
     for order in (None, "fro", 1, -1, 2, -2, np.inf, "nuc"):
         add("norm", X, order, axis=(1, 2), keepdims=True, reference=np.linalg.norm)
+        add("norm", X, order, axis=(0, 2), reference=np.linalg.norm)
     add("norm", X, reference=np.linalg.norm)
     add("corrcoef", M)
     for term in (
@@ -225,6 +230,8 @@ def rows() -> list[Row]:
     add("einsum", "...ij,...jk->...ik", X, np.swapaxes(Y, 1, 2))
     add("einsum", "bij,bij,j->bi", X, Y, draw(5))
     add("einsum", "...i->...", X)
+    add("einsum", "ij,jk->ik", draw(3, 1), draw(4, 2))
+    add("einsum", "bij,bjk->bk", X, draw(1, 5, 2))
     add("inv", M, reference=np.linalg.inv)
     add("det", M, reference=np.linalg.det)
     add("slogdet", M, reference=np.linalg.slogdet)
@@ -268,6 +275,7 @@ def rows() -> list[Row]:
     add("bincount", NUMBERS[0], weights=draw(4))
     add("nonzero", NUMBERS * (NUMBERS > 9))
     add("unique", NUMBERS[0])
+    add("unique", SMALL[[0, 1, 0]], axis=0)
     add("histogram", X, 5, range=(-1, 1))
     add(
         "scatter_update",
@@ -426,3 +434,46 @@ def test_as_keras(name: str, args: tuple, options: dict, reference: Any) -> None
     found = [np.asarray(to_numpy(v)) for v in flat(theirs)]
     found = [v.astype(np.float32) if v.dtype == np.float64 else v for v in found]
     same(getattr(ops, name)(*args, **options), found, 2e-4)
+
+
+def test_the_gradient_of_cholesky_along_symmetric_directions() -> None:
+    x = Tensor((4, 4), "float32")
+    y = ops.cholesky(x, upper=True)
+    weights = np.random.default_rng(1).standard_normal((4, 4)).astype(np.float32)
+    total = ops.sum(y * weights)
+    program = Program.of([x], [total, *gradients(total, [x])])
+    step = np.random.default_rng(2).standard_normal((4, 4))
+    step, h, at = step + step.T, 1e-6, S.astype(np.float64)
+    above, below = (run_program(program, [at + s * h * step], dtype="float64")[0] for s in (1, -1))
+    slope = np.sum(run_program(program, [at], dtype="float64")[1] * step)
+    assert slope == pytest.approx((above - below) / (2 * h), rel=1e-4)
+
+
+def test_as_many_different_elements_as_asked_for() -> None:
+    x = np.float32([3, 1, 3, 2])
+    values, inverse, counts = ops.unique(x, return_inverse=True, return_counts=True, size=2)
+    assert (values.tolist(), counts.tolist()) == ([1, 2], [1, 1])
+    assert inverse.tolist() == [2, 0, 2, 1]
+    values, counts = ops.unique(x, return_counts=True, size=5, fill_value=-1)
+    assert (values.tolist(), counts.tolist()) == ([1, 2, 3, -1, -1], [1, 1, 2, 0, 0])
+    rows = ops.unique(np.float32([[2, 1], [0, 1], [2, 1]]), axis=0, size=3)
+    np.testing.assert_array_equal(rows, [[0, 1], [2, 1], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("reduction", "expected"), [("add", 8), ("mul", 12), ("max", 6), ("min", 0)]
+)
+def test_updates_that_meet_are_combined(reduction: str, expected: float) -> None:
+    at = np.int32([[1], [1]])
+    given = {"add": [4, 3], "mul": [4, 3], "max": [6, 3], "min": [0, 3]}[reduction]
+    found = ops.scatter_update(np.float32([5, 1, 7]), at, np.float32(given), reduction)
+    np.testing.assert_array_equal(found, [5, expected, 7])
+
+
+def test_a_box_of_every_row_is_replaced() -> None:
+    x, box = Tensor((None, 4)), Tensor((None, 2))
+    program = Program.of([x, box], [ops.slice_update(x, (0, 1), box)])
+    (found,) = lower(program, 4).run([M, -M[:, :2]], 4)
+    expected = M.copy()
+    expected[:, 1:3] = -M[:, :2]
+    np.testing.assert_array_equal(found, expected)

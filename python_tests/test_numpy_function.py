@@ -221,3 +221,24 @@ def test_loops_and_branches() -> None:
     with tracing():
         counter = Variable(np.float32(1.0))
         assert isinstance(ops.cond(counter > 0.0, lambda: counter, lambda: counter), Tensor)
+
+
+def test_loops_and_branches_on_arrays() -> None:
+    values = {"a": X[:3], "b": (X[:3, 0], None)}
+    doubled = ops.map(lambda t: {"a": t["a"] * 2.0, "b": (t["b"][0] + 1.0, None)}, values)
+    np.testing.assert_array_equal(doubled["a"], X[:3] * 2.0)
+    np.testing.assert_array_equal(doubled["b"][0], X[:3, 0] + 1.0)
+    assert doubled["b"][1] is None
+    np.testing.assert_array_equal(ops.vectorized_map(ops.sum, X), [ops.sum(row) for row in X])
+    last, before = ops.scan(lambda c, v: (c + v, c), np.float32(0.0), X[:4, 0], reverse=True)
+    sums = np.cumsum(X[3::-1, 0])
+    np.testing.assert_allclose(before, [*sums[2::-1], 0.0], rtol=1e-5)
+    assert float(last) == pytest.approx(float(sums[-1]), rel=1e-5)
+    assert ops.scan(lambda c, v: (c + v, None), np.float32(0.0), X[:4, 0])[1] is None
+    assert ops.scan(lambda c, _: (c * 2, None), 1, length=5)[0] == 32
+    backward = ops.associative_scan(lambda p, q: p + q, X[:4], reverse=True)
+    np.testing.assert_allclose(backward, np.cumsum(X[3::-1], 0)[::-1], rtol=1e-5, atol=1e-6)
+    branches = [lambda v: v, lambda v: -v]
+    assert [ops.switch(i, branches, 3.0) for i in (-7, 0, 1, 9)] == [3.0, 3.0, -3.0, -3.0]
+    pair = ops.while_loop(lambda i, _: i < 3, lambda i, v: (i + 1, v * 2.0), (0, 1.0))
+    assert pair == (3, 8.0)

@@ -17,6 +17,7 @@ Y = RNG.standard_normal((4, 5, 6)).astype(np.float32)
 P = RNG.uniform(0.5, 2.0, (4, 5, 6)).astype(np.float32)
 K = RNG.integers(0, 5, (4, 3)).astype(np.int32)
 M = RNG.standard_normal((6, 7)).astype(np.float32)
+ROWS = Tensor((None, 4))
 
 
 def sigmoid(x):
@@ -346,6 +347,39 @@ def test_im2col_and_col2im() -> None:
         (lambda: ops.categorical_crossentropy(X, Y[0]), "one shape"),
         (lambda: ops.sparse_categorical_crossentropy(K, X), "target must have shape"),
         (lambda: ops.binary_crossentropy(X, Y[0]), "one shape"),
+        (lambda: ops.roll(ROWS, 1, axis=0), "the batch axis .* cannot be moved"),
+        (lambda: ops.split(ROWS, 2, axis=0), "the batch axis .* cannot be cut"),
+        (lambda: ops.pad(ROWS, 1), "the batch axis .* cannot be padded"),
+        (lambda: ops.repeat(ROWS, 2, axis=0), "cannot repeat the batch axis"),
+        (lambda: ops.sort(ROWS, axis=0), "the batch axis .* cannot be sorted"),
+        (lambda: ops.cumsum(ROWS, axis=0), "the batch axis .* cannot be run along"),
+        (lambda: ops.cumprod(ROWS), "a symbolic tensor needs an axis"),
+        (lambda: ops.take_along_axis(ROWS, ROWS, axis=0), "cannot take from the batch axis"),
+        (lambda: ops.slice_update(ROWS, (1, 0), ROWS), "batch axis can only be replaced whole"),
+        (lambda: ops.slice_update(M, (3, 3), M), "does not fit into"),
+        (lambda: ops.scatter_update(ROWS, [[0]], M, "max"), "'max' works on arrays only"),
+        (lambda: ops.scatter_update(ROWS, Tensor((1, 1), "int32"), M), "must be known numbers"),
+        (lambda: ops.scatter_update(M, [[0]], M[:1], "mean"), "got 'mean'"),
+        (lambda: ops.segment_sum(ROWS, Tensor((None,), "int32")), "num_segments is needed"),
+        (lambda: ops.map(lambda x: x, ROWS), "one known size"),
+        (lambda: ops.rot90(X, axes=(1, 1)), r"axes must differ, got \(1, 1\)"),
+        (lambda: ops.unstack(X, num=3, axis=1), "does not have 3 slices"),
+        (lambda: ops.meshgrid(M[0], indexing="yx"), "'xy' or 'ij', got 'yx'"),
+        (lambda: ops.rearrange(X, "a (b c) d -> a b c d", b=3), "cannot split 5"),
+        (lambda: ops.searchsorted(M[0], M, side="middle"), "got 'middle'"),
+        (lambda: ops.quantile(X, 0.5, method="mean"), "method 'mean' is not known"),
+        (lambda: ops.bincount(K, sparse=True), "sparse=True is not supported"),
+        (lambda: ops.norm(X, axis=(0, 1, 2)), "one axis or two"),
+        (lambda: ops.norm(M, "fro", axis=1), "'fro' is not one of vectors"),
+        (lambda: ops.norm(M, 3, axis=(0, 1)), "3 is not one of matrices"),
+        (lambda: ops.qr(M, mode="raw"), "got 'raw'"),
+        (lambda: ops.cross(X, X), "must have 3 elements"),
+        (lambda: ops.einsum("ij,jk->il", M, M.T), "a result that the operands do not give"),
+        (lambda: ops.einsum("ii", X[0]), "axes 0 and 1 .* differ"),
+        (lambda: ops.einsum("ij,kj->ik", M, M[:, :2]), "index 'j' has sizes of"),
+        (lambda: ops.pad(X, 1, mode="reflect", constant_values=2.0), "goes with mode 'constant'"),
+        (lambda: ops.image.resize(X, (2, 2), antialias=True), "antialias=True"),
+        (lambda: ops.image.affine_transform(X, M[:1, :1], fill_mode="edge"), "got 'edge'"),
     ],
 )
 def test_bad_arguments(call, message) -> None:
