@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastconv import layers
+from fastconv import layers, metrics, ops
 from fastconv.models import Model, Sequential
 
 RNG = np.random.default_rng(0)
@@ -130,6 +130,28 @@ def test_data_before_compile():
 def test_wrong_compile(options, message):
     with pytest.raises(ValueError, match=message):
         net().compile(**{"optimizer": "sgd", "loss": "mse", **options})
+
+
+def test_losses_and_metrics_that_do_not_fit_the_outputs():
+    x = layers.Input((3,))
+    two = Model(x, [layers.Dense(1, name="a")(x), layers.Dense(2, name="b")(x)], name="two")
+    data = np.ones((4, 3)), [np.ones((4, 1)), np.ones((4, 2))]
+    for options, error, message in (
+        ({"loss": ["mse"]}, ValueError, "loss has 1 entries, the model has 2 outputs: 'a', 'b'"),
+        ({"loss": {"c": "mse"}}, ValueError, "loss names 'c', the outputs .* are 'a', 'b'"),
+        ({"loss_weights": 2.0}, TypeError, "loss_weights must be a list or a dictionary"),
+        ({"metrics": [["mae"]]}, ValueError, "metrics has 1 entries, the model has 2 outputs"),
+        ({"metrics": [metrics.MeanAbsoluteError()]}, ValueError, "belongs to one of them"),
+        ({"loss": lambda t, p: 1.0}, TypeError, "gave ndarray, expected a tensor"),
+        ({"loss": lambda t, p: ops.matmul(p, p)}, ValueError, "loss of output 'a': matmul"),
+        ({"metrics": [lambda t, p: ops.matmul(p, p)]}, ValueError, "metric .* of output 'a'"),
+    ):
+        two.compile(**{"optimizer": "sgd", "loss": "mse", **options})
+        with pytest.raises(error, match=message):
+            two.fit(*data, verbose=0)
+    two.compile("sgd", {"a": "mse"}, metrics={"b": "mae"})
+    with pytest.raises(ValueError, match="output 'b' has metrics but no targets were given"):
+        two.fit(data[0], {"a": data[1][0]}, verbose=0)
 
 
 def test_wrong_types_in_compile():

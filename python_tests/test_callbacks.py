@@ -151,6 +151,45 @@ def test_reduce_on_plateau():
     np.testing.assert_allclose(rates, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2], rtol=1e-6)
 
 
+def test_what_verbose_callbacks_print(capsys, tmp_path):
+    stop = callbacks.EarlyStopping("loss", patience=1, verbose=1, restore_best_weights=True)
+    lower = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, verbose=1)
+    save = callbacks.ModelCheckpoint(
+        str(tmp_path / "m.keras"), monitor="loss", save_best_only=True, verbose=1
+    )
+    rate = callbacks.LearningRateScheduler(lambda epoch: 0.0, verbose=1)
+    model().fit(X, Y, epochs=5, verbose=0, shuffle=False, callbacks=[rate, stop, lower, save])
+    printed = capsys.readouterr().out
+    assert "Epoch 1: LearningRateScheduler setting learning rate to 0.0." in printed
+    assert re.search(r"Epoch 1: loss improved from None to \d\.\d{5}, saving model to ", printed)
+    assert re.search(r"Epoch 2: loss did not improve from \d\.\d{5}", printed)
+    assert "Epoch 2: early stopping" in printed
+    assert "Restoring model weights from the end of the best epoch: 1." in printed
+    callback = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, verbose=1)
+    run_monitor(callback, [1.0] * 3)
+    assert "Epoch 2: ReduceLROnPlateau reducing learning rate to 0.5." in capsys.readouterr().out
+
+
+def test_the_state_of_callbacks_goes_on_in_others():
+    values = [3.0, 2.0, 2.5, 2.6]
+    for make in (
+        lambda: callbacks.EarlyStopping("loss", patience=3),
+        lambda: callbacks.ReduceLROnPlateau("loss", patience=3),
+    ):
+        one, other = make(), make()
+        run_monitor(one, values)
+        other.set_state(one.get_state())
+        assert other.get_state() == one.get_state()
+        assert (other.best, other.wait) == (2.0, 2)
+
+
+def test_a_schedule_must_give_a_number():
+    for wrong in (None, "0.1", [0.1, 0.2]):
+        schedule = callbacks.LearningRateScheduler({0: wrong}.get)
+        with pytest.raises(TypeError, match="the schedule must give a number, got"):
+            model().fit(X, Y, verbose=0, callbacks=[schedule])
+
+
 def test_rate_in_the_history():
     net = model()
     schedule = callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)

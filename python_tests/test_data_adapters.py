@@ -77,6 +77,18 @@ def test_data_frames(model):
     assert model.evaluate(frame, series, verbose=0) == model.evaluate(X, Y, verbose=0)
 
 
+def test_sparse_matrices(model):
+    class Matrix:
+        def toarray(self):
+            return X
+
+    np.testing.assert_array_equal(model.predict(Matrix()), model.predict(X))
+    with pytest.raises(TypeError, match="x is None"):
+        to_array(None, "x")
+    with pytest.raises(ValueError, match="x is a single number"):
+        to_array(3.0, "x")
+
+
 def test_missing_and_extra_last_dimension():
     net = Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)])
     images = RNG.uniform(size=(3, 4, 4)).astype("float32")
@@ -108,6 +120,14 @@ def test_class_weights():
     np.testing.assert_array_equal(class_weights({0: 1.0, 1: 2.0, 2: 0.5}, one_hot), weights)
     with pytest.raises(ValueError, match=r"class \[2\]"):
         class_weights({0: 1.0, 1: 1.0}, y)
+    column = as_rows(X, Y[:, None].astype(np.float32)).y
+    np.testing.assert_array_equal(class_weights({0: 1.0, 1: 2.0, 2: 0.5}, column), weights)
+    with pytest.raises(ValueError, match="whole numbers as labels"):
+        class_weights({0: 1.0}, as_rows(X, Y + 0.5).y)
+    with pytest.raises(ValueError, match="one label for each row"):
+        class_weights({0: 1.0}, as_rows(X, np.zeros((30, 2, 1), int)).y)
+    with pytest.raises(ValueError, match="one array of targets"):
+        class_weights({0: 1.0}, None)
 
 
 class Sequence:

@@ -249,6 +249,25 @@ def test_shapes_are_inferred() -> None:
         (lambda: layers.Permute((1, 3)), "permutation"),
         (lambda: layers.UpSampling2D(interpolation="lanczos3"), "interpolation"),
         (lambda: layers.Dense(3, dtype="float16"), "float32"),
+        (lambda: layers.Dense(3, name="a/b"), "without '/'"),
+        (lambda: layers.Dense(3, input_shape=3), "input_shape must be a tuple, got 3"),
+        (lambda: layers.Dense(3).count_params(), "has no weights yet"),
+        (lambda: layers.Input(), "needs a shape"),
+        (lambda: layers.Input((3,), batch_shape=(None, 3)), "not both"),
+        (lambda: layers.Input((3,), sparse=True), "sparse"),
+        (lambda: layers.BatchNormalization(axis=[1, 2]), "axis must be one number"),
+        (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
+        (lambda: layers.GaussianNoise(-1.0), "stddev must be >= 0, got -1.0"),
+        (lambda: layers.Lambda(3), "needs a function, got 3"),
+        (lambda: layers.Lambda(abs, mask=abs), "masks are not supported"),
+        (lambda: layers.Resizing(4, 4, antialias=True), "antialias=True"),
+        (lambda: layers.Dot(0), "an axis after the batch"),
+        (lambda: layers.Dot((1, 2, 3)), "an axis after the batch"),
+        (
+            lambda: layers.EinsumDense("ab,bc->ac", (3,), bias_axes="z").build((None, 2)),
+            "bias_axes",
+        ),
+        (lambda: layers.EinsumDense("ab,bc->ac", (3, 3)).build((None, 2)), "does not fit"),
     ],
 )
 def test_bad_arguments_are_named(make: object, message: str) -> None:
@@ -292,6 +311,32 @@ def test_merging_needs_inputs_that_fit() -> None:
         layers.Add()(data(2, 3))
     with pytest.raises(ValueError, match=r"joins along axis -1"):
         layers.Concatenate()([data(2, 3, 4), data(2, 4, 4)])
+    with pytest.raises(ValueError, match=r"\(Subtract\) needs 2 inputs, got 3"):
+        layers.Subtract()([data(2, 3)] * 3)
+    for axes in (1, 2, -2, (1, 3)):
+        with pytest.raises(ValueError, match=r"\(Dot\) needs two inputs of one size along axes"):
+            layers.Dot(axes)([data(3, 3), data(3, 4)])
+    with pytest.raises(ValueError, match=r"\(Dot\) needs two inputs"):
+        layers.Dot(1)([data(3, 3)] * 3)
+
+
+def test_merging_functions_are_their_layers() -> None:
+    a, b = data(2, 3, 4), data(2, 3, 4)
+    for name, expected in {
+        "add": a + b,
+        "subtract": a - b,
+        "multiply": a * b,
+        "average": (a + b) / 2,
+        "maximum": np.maximum(a, b),
+        "minimum": np.minimum(a, b),
+        "concatenate": np.concatenate([a, b], -1),
+        "dot": np.einsum("nij,nkj->nik", a, b),
+    }.items():
+        np.testing.assert_allclose(getattr(layers, name)([a, b]), expected, rtol=1e-5, atol=1e-6)
+    dot = layers.Dot((1, -2))
+    np.testing.assert_allclose(dot([a, b]), np.einsum("nij,nik->njk", a, b), rtol=1e-5, atol=1e-6)
+    assert dot.compute_output_shape([(None, 3, 4), (None, 3, 5)]) == (None, 4, 5)
+    assert layers.Dot(1).compute_output_shape([(None, 3), (None, 3)]) == (None, 1)
 
 
 def test_what_a_layer_of_ones_own_accepts() -> None:
@@ -321,3 +366,41 @@ def test_a_forgotten_super_init_is_explained() -> None:
 
     with pytest.raises(RuntimeError, match=r"must call super\(\).__init__\(\)"):
         Forgetful()(data(2, 2))
+
+
+def test_weights_in_a_store_are_taken_all_or_none() -> None:
+    layer = layers.Dense(3)
+    layer.build((None, 4))
+    store: dict = {}
+    layer.save_own_variables(store)
+    before = layer.get_weights()
+    with pytest.raises(ValueError, match="has 2 weights of its own, the file has 1"):
+        layer.load_own_variables({"0": store["0"]})
+    with pytest.raises(ValueError, match=r"has shape \(3,\), the file has \(4,\)"):
+        layer.load_own_variables({"0": store["0"] + 1, "1": np.ones(4)})
+    for now, then in zip(layer.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    layer.load_own_variables({"0": store["0"] + 1, "1": store["1"] + 2})
+    np.testing.assert_array_equal(layer.get_weights()[1], before[1] + 2)
+
+
+def test_a_layer_knows_shapes_and_tensors_once_it_is_called() -> None:
+    layer = layers.Dense(3, name="own")
+    for name in ("input_shape", "output_shape", "input", "output"):
+        with pytest.raises(AttributeError, match="layer 'own' has not been called"):
+            getattr(layer, name)
+    layer(data(2, 4))
+    assert (layer.input_shape, layer.output_shape) == ((None, 4), (None, 3))
+    x = layers.Input((4,))
+    y = layer(x)
+    assert layer.input is x
+    assert layer.output is y
+    assert repr(layer) == "<Dense name=own, built=True>"
+
+
+def test_an_initializer_must_give_what_was_asked_for() -> None:
+    layer = layers.Dense(3, kernel_initializer=lambda shape, dtype=None: np.ones(2, np.float32))
+    with pytest.raises(ValueError, match=r"returned shape \(2,\) where \(4, 3\)"):
+        layer(data(2, 4))
+    with pytest.raises(NotImplementedError, match="does not override call"):
+        layers.Layer()(data(2, 4))

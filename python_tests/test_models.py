@@ -118,6 +118,14 @@ def test_a_chain_of_lists() -> None:
             "'c' expects inputs of 4 dimensions",
         ),
         (lambda: Sequential()(data(2, 2)), ValueError, "has no layers"),
+        (lambda: Sequential([layers.Dense(2)])([data(2, 2)] * 2), ValueError, "takes one input"),
+        (lambda: Sequential([layers.Dense(2)]).build(), ValueError, "without an input shape"),
+        (
+            lambda: Sequential([layers.Dense(2)(layers.Input((3,)))]),
+            TypeError,
+            "only the tensor of an Input",
+        ),
+        (lambda: copy.copy(Sequential([layers.Dense(2)])), ValueError, "build it before copying"),
     ],
 )
 def test_errors_of_chains(build: object, error: type, message: str) -> None:
@@ -250,6 +258,11 @@ def test_one_input_column_may_come_flat() -> None:
             "not among the inputs",
         ),
         (lambda: Model(data(2, 2), data(2, 2)), "symbolic tensors"),
+        (lambda: branched().get_layer(), "a name or an index"),
+        (lambda: branched().summary(layer_range=("shared", "c")), "has no layer 'c'"),
+        (lambda: clone_model(Residual()), "cannot be cloned"),
+        (lambda: model_from_json("[]"), "no model"),
+        (lambda: model_from_json('{"class_name": "Dense", "config": {"units": 1}}'), "no model"),
     ],
 )
 def test_errors_of_graphs(build: object, message: str) -> None:
@@ -432,3 +445,103 @@ def test_freezing_needs_a_compile_to_take_effect() -> None:
     model.fit(x, y, epochs=2, verbose=0)
     np.testing.assert_array_equal(model.layers[0].get_weights()[0], frozen)
     assert not np.array_equal(model.layers[1].get_weights()[0], free)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c["layers"].pop(0), "names layer 'left', which it does not define"),
+        (lambda c: c["layers"][2].update(inbound_nodes=[]), "cannot be called"),
+        (lambda c: c.update(output_layers=[["a", 3, 0]]), "layer 'a' .* is never called"),
+        (lambda c: c.update(output_layers=[["a", 0, 2]]), "has 1 outputs, there is no 2"),
+        (
+            lambda c: c["layers"][0].update(
+                class_name="L2", module="keras.regularizers", config={}
+            ),
+            "is no layer",
+        ),
+    ],
+)
+def test_broken_configurations(change: object, message: str) -> None:
+    config = json.loads(json.dumps(branched().get_config()))
+    change(config)
+    with pytest.raises(ValueError, match=message):
+        Model.from_config(config)
+
+
+def test_a_configuration_of_keras_2() -> None:
+    def layer(kind: str, name: str, calls: list, **config: object) -> dict:
+        return {
+            "class_name": kind,
+            "config": {"name": name, "trainable": True, **config},
+            "name": name,
+        } | {"inbound_nodes": calls}
+
+    config = {
+        "name": "old",
+        "trainable": False,
+        "layers": [
+            layer("InputLayer", "x", [], batch_input_shape=[None, 3], dtype="float32"),
+            layer("Dense", "d", [[["x", 0, 0, {}]]], units=3),
+            layer("Add", "sum", [[["x", 0, 0, {}], ["d", 0, 0, {}]]]),
+        ],
+        "input_layers": [["x", 0, 0]],
+        "output_layers": {"y": ["sum", 0, 0]},
+    }
+    model = Model.from_config(config)
+    x = data(2, 3)
+    kernel, bias = (v.numpy() for v in model.get_layer("d").weights)
+    np.testing.assert_allclose(model(x)["y"], x + x @ kernel + bias, rtol=1e-5, atol=1e-6)
+    assert model.output_names == ["y"]
+    assert model.trainable_weights == []
+
+
+def test_an_input_that_no_output_needs() -> None:
+    x, unused = layers.Input((3,), name="x"), layers.Input((1,), name="unused")
+    model = Model({"x": x, "unused": unused}, layers.Dense(2)(x))
+    given = {"x": data(2, 3), "unused": data(2, 1, 1)}  # a last axis of 1 too much
+    assert model.input_names == ["x", "unused"]
+    assert [layer.name for layer in model.layers[:2]] == ["x", "unused"]
+    np.testing.assert_array_equal(model(given), model.layers[-1](given["x"]))
+    with pytest.raises(ValueError, match=r"needs inputs \['x', 'unused'\]"):
+        model({"x": given["x"]})
+
+
+def test_a_model_that_is_not_trained() -> None:
+    frozen = Sequential([layers.Input((3,)), layers.Dense(2)], trainable=False)
+    assert [frozen.trainable_weights, len(frozen.non_trainable_weights)] == [[], 2]
+    again = Sequential.from_config(frozen.get_config())
+    assert again.trainable_weights == []
+    x = layers.Input((3,))
+    assert Model(x, layers.Dense(2)(x), trainable=False).trainable_weights == []
+    oldest = Sequential.from_config(frozen.get_config()["layers"])
+    assert oldest.output_shape == (None, 2)
+
+
+def test_clones_on_given_inputs() -> None:
+    x = layers.Input((5, 5, 3), name="smaller")
+    flat = Sequential([layers.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.Flatten()])
+    assert clone_model(flat, input_tensors=x).output_shape == (None, 36)
+    graph = Model(flat.input, layers.Dense(2)(flat.output))
+    clone = clone_model(graph, input_tensors=[x])
+    assert (clone.input_names, clone.output_shape) == (["smaller"], (None, 2))
+
+
+def test_a_summary_of_some_layers_and_of_a_graph_in_a_row() -> None:
+    x = layers.Input((4,), name="x")
+    hidden = layers.Dense(3, name="hidden")(x)
+    chain = Model(x, layers.Dense(2, name="last")(hidden), name="chain")
+    joined = "\n".join(lines(chain))
+    assert "Connected to" not in joined
+    chain.compile("adam", "mse")
+    chain.fit(data(4, 4), data(4, 2), verbose=0)
+    part = "\n".join(lines(chain, layer_range=("hidden", "hidden")))
+    assert "hidden (Dense)" in part
+    assert "last (Dense)" not in part
+    assert "Total params: 71 " in part  # and a number of updates and a rate
+    assert "Optimizer params: 48 " in part
+    skipping = Model(x, layers.Add()([x, layers.Dense(4)(x)]))
+    assert "Connected to" in "\n".join(lines(skipping))
+    outer = Residual()
+    outer.build((None, 4))
+    assert "(None, 4)" in "\n".join(lines(outer))

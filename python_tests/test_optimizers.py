@@ -211,6 +211,11 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.SGD(momentum=2.0), "momentum"),
         (lambda: optimizers.Adam(use_ema=True, ema_momentum=2.0), "ema_momentum"),
         (lambda: optimizers.Adam(clipnorm=0.0), "clipnorm"),
+        (lambda: optimizers.Adam(weight_decay=-0.1), "weight_decay must be >= 0"),
+        (lambda: optimizers.SGD(decay=-0.1), "decay must be >= 0"),
+        (lambda: optimizers.SGD(use_ema=True, ema_overwrite_frequency=0), "must be >= 1, got 0"),
+        (lambda: optimizers.SGD().apply([np.ones(2)]), "needs a built optimizer"),
+        (lambda: optimizers.SGD(lambda: 0.1).get_config(), "is a function cannot be saved"),
     ],
 )
 def test_wrong_values(call, message):
@@ -238,6 +243,10 @@ SCHEDULES = [
         {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True},
     ),
     ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5}),
+    (
+        "InverseTimeDecay",
+        {"initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5, "staircase": True},
+    ),
     ("PiecewiseConstantDecay", {"boundaries": [3, 10], "values": [0.3, 0.2, 0.1]}),
     ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 9, "power": 2.0}),
     ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 9, "cycle": True}),
@@ -280,3 +289,56 @@ def test_schedules_refuse_nonsense():
         schedules.ExponentialDecay(0.1, 0, 0.5)
     with pytest.raises(ValueError, match="one fewer"):
         schedules.PiecewiseConstantDecay([1, 2], [0.1, 0.2])
+    with pytest.raises(ValueError, match="boundaries must increase"):
+        schedules.PiecewiseConstantDecay([2, 2], [0.1, 0.2, 0.3])
+    with pytest.raises(NotImplementedError, match="must override __call__"):
+        schedules.LearningRateSchedule()(3)
+    with pytest.raises(NotImplementedError, match="must override get_config"):
+        schedules.LearningRateSchedule().get_config()
+
+
+def test_gradients_alone_go_to_the_variables_it_was_built_for():
+    w, other = Variable(np.ones(2), name="w"), Variable(np.ones(2), name="other")
+    sgd = optimizers.get(optimizers.SGD)
+    sgd.learning_rate = 0.5
+    sgd.build([w])
+    sgd.apply([np.float32([1, 2])])
+    np.testing.assert_array_equal(w.numpy(), [0.5, 0])
+    with pytest.raises(ValueError, match="2 gradients for 1 variables"):
+        sgd.apply([np.ones(2), np.ones(2)])
+    with pytest.raises(ValueError, match="was built without variable 'other'"):
+        sgd.apply_gradients([(np.ones(2), other)])
+    with pytest.raises(NotImplementedError, match="must define update_step"):
+        optimizers.Optimizer(0.1).apply_gradients([(np.ones(2), w)])
+    np.testing.assert_array_equal(w.numpy(), [0.5, 0])
+
+
+def test_states_that_do_not_fit_change_nothing():
+    w = Variable(np.ones(2), name="w")
+    adam = optimizers.Adam()
+    adam.build([w])
+    before = [v.numpy().copy() for v in adam.variables]
+    with pytest.raises(ValueError, match="has 4 variables, got 1 arrays"):
+        adam.set_weights(before[:1])
+    with pytest.raises(ValueError, match=r"has shape \(2,\), got \(3,\)"):
+        adam.set_weights([before[0] + 1, *before[1:3], np.ones(3)])
+    for v, expected in zip(adam.variables, before, strict=True):
+        np.testing.assert_array_equal(v.numpy(), expected)
+
+
+def test_a_rate_that_is_a_function_is_asked_at_every_step():
+    rates = iter([1.0, 0.25])
+    w = Variable(np.zeros(1), name="w")
+    sgd = optimizers.SGD(lambda: next(rates))
+    sgd.apply_gradients([(np.ones(1), w)])
+    sgd.apply_gradients([(np.ones(1), w)])
+    np.testing.assert_array_equal(w.numpy(), [-1.25])
+
+
+def test_configurations_name_optimizers_and_schedules():
+    rmsprop = optimizers.get({"class_name": "rmsprop", "config": {"rho": 0.5}})
+    assert rmsprop.get_config()["rho"] == 0.5
+    with pytest.raises(TypeError, match="not the config of an optimizer"):
+        optimizers.get({"class_name": "L2", "module": "keras.regularizers", "config": {}})
+    with pytest.raises(TypeError, match="not the config of a learning rate schedule"):
+        schedules.deserialize({"class_name": "L2", "module": "keras.regularizers", "config": {}})

@@ -41,7 +41,7 @@ class LearningRateScheduler(Callback):
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         rate = float(self.model.optimizer.learning_rate)
         new = self.schedule(epoch, rate) if self._takes_rate else self.schedule(epoch)
-        if not isinstance(new, (int, float, np.floating, np.integer)) and np.ndim(new) != 0:
+        if new is None or isinstance(new, (str, bytes)) or np.ndim(new) != 0:
             raise TypeError(f"LearningRateScheduler: the schedule must give a number, got {new!r}")
         self.model.optimizer.learning_rate = float(new)
         if self.verbose > 0:

@@ -69,7 +69,7 @@ class EinsumDense(Layer):
         given = self.partial_output_shape
         letters = output.replace("...", "")
         wanted = [*([input_shape[0]] if "..." not in output else []), *given]
-        if len(wanted) < len(letters):
+        if len(wanted) < len(letters) or ("..." not in output and len(wanted) > len(letters)):
             raise ValueError(f"layer {self.name!r}: output_shape {given} does not fit {output!r}")
         tail = wanted[len(wanted) - len(letters) :] if not output.endswith("...") else wanted
         for letter, size in zip(letters, tail, strict=False):

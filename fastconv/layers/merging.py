@@ -132,8 +132,9 @@ class Dot(Merge):
         self.normalize = bool(normalize)
 
     def _check_shapes(self, shapes: list[Any]) -> None:
-        a, b = self._axes(shapes)
-        if len(shapes) != 2 or shapes[0][a] != shapes[1][b]:
+        axes = self._axes(shapes) if len(shapes) == 2 else []
+        sizes = {s[a] if 0 < a < len(s) else None for a, s in zip(axes, shapes, strict=False)}
+        if len(sizes) != 1 or None in sizes:
             raise ValueError(
                 f"layer {self.name!r} (Dot) needs two inputs of one size along axes {self.axes}, "
                 f"got {', '.join(map(str, shapes))}"
@@ -141,7 +142,7 @@ class Dot(Merge):
 
     def _axes(self, shapes: list[Any]) -> list[int]:
         given = [self.axes] * 2 if isinstance(self.axes, int) else list(self.axes)
-        return [a % len(s) for a, s in zip(given, shapes, strict=False)]
+        return [a + len(s) if a < 0 else a for a, s in zip(given, shapes, strict=True)]
 
     def call(self, inputs: Sequence[Any]) -> Any:
         x, y = inputs

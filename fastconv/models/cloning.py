@@ -46,7 +46,8 @@ def clone_model(
     known: dict[int, Any] = {}
     given = iter(flatten(input_tensors) if input_tensors is not None else [])
     for tensor in graph.input_tensors:
-        known[id(tensor)] = next(given, None) or _copied(tensor.history.layer).output
+        own = next(given, None)
+        known[id(tensor)] = _copied(tensor.history.layer).output if own is None else own
 
     def value_of(x: Any) -> Any:
         return known[id(x)] if isinstance(x, Tensor) else x
