@@ -38,6 +38,9 @@ A = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]], np.float32)
         (lambda x: K.mean(K.square(x), axis=-1), (A**2).mean(axis=1)),
         (lambda x: K.dot(x, np.eye(3, dtype=np.float32)), A),
         (lambda x: K.cast(K.greater(x, 0), K.floatx()), (A > 0).astype(np.float32)),
+        (lambda x: K.one_hot(K.argmax(x), 3), np.eye(3)[[2, 1]]),
+        (lambda x: K.identity(x), A),
+        (lambda x: K.dropout(x, 0.0), A),
     ],
 )
 def test_backend_functions_on_arrays_and_in_models(call: Any, expected: Any) -> None:
@@ -79,6 +82,13 @@ def test_backend_images() -> None:
     assert float(K.conv2d(image, ones)[0, 0, 0, 0]) == image[0, :3, :3].sum()
     assert float(K.pool2d(image, (2, 2), pool_mode="avg")[0, 0, 0, 0]) == 2.5
     assert K.spatial_2d_padding(image, ((1, 2), (3, 4))).shape == (1, 7, 11, 1)
+    first = np.moveaxis(image, 3, 1)
+    assert K.spatial_2d_padding(first, ((1, 2), (3, 4)), "channels_first").shape == (1, 1, 7, 11)
+    rows = np.zeros((2, 3, 4, 4), np.float32)
+    added = K.bias_add(rows, np.float32([1, 2, 3]), "channels_first")
+    assert added.mean(axis=(0, 2, 3)).tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="needs two or three axes"):
+        K.batch_dot(image, image)
     with pytest.raises(ValueError, match="pool_mode must be 'max' or 'avg'"):
         K.pool2d(image, (2, 2), pool_mode="sum")
 
@@ -95,6 +105,19 @@ def test_backend_settings_are_those_of_config() -> None:
     K.clear_session()
     assert keras.layers.Dense(1).name == "dense"
     assert keras.layers.Dense(1).name == "dense_1"
+
+
+def test_backend_arrays(capsys: pytest.CaptureFixture[str]) -> None:
+    assert K.arange(1, 7, 2).tolist() == [1, 3, 5]
+    np.testing.assert_array_equal(K.gather(A, np.int32([1, 1])), A[[1, 1]])
+    np.testing.assert_array_equal(K.transpose(A), A.T)
+    assert K.print_tensor(A, "it is") is A
+    assert capsys.readouterr().out == f"it is {A}\n"
+    ones = K.ones((2, 3))
+    K.update(ones, K.zeros((2, 3)) + 2.0)
+    np.testing.assert_array_equal(K.get_value(ones), np.full((2, 3), 2))
+    with pytest.raises(ValueError, match="needs a dense shape, got shape=None, ndim=2"):
+        K.placeholder(ndim=2)
 
 
 def test_backend_variables() -> None:
@@ -119,6 +142,10 @@ def test_backend_random_numbers() -> None:
     assert set(np.unique(ones)) == {0.0, 1.0}
     assert 0.22 < ones.mean() < 0.28
     assert abs(float(K.mean(K.random_normal((4000,), 2.0, 0.5))) - 2) < 0.05
+    uniform = K.random_uniform((4000,), -1.0, 3.0)
+    assert (uniform.min() >= -1, uniform.max() < 3) == (True, True)
+    assert abs(uniform.mean() - 1) < 0.1
+    assert 1.5 < np.abs(K.truncated_normal((4000,))).max() <= 2
 
 
 def test_functions_take_the_learning_phase() -> None:

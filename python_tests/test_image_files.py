@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,44 @@ def test_image_dataset_from_directory(folder: Path, capsys: pytest.CaptureFixtur
         image_dataset_from_directory(folder, validation_split=0.2, subset="training")
     with pytest.raises(ValueError, match="10 whole numbers"):
         image_dataset_from_directory(folder, labels=[1, 2])
+
+
+def test_pictures_one_by_one_and_labels_of_ones_own(folder: Path) -> None:
+    options = {"image_size": (4, 4), "shuffle": False, "verbose": False}
+    one = image_dataset_from_directory(folder, batch_size=None, **options)
+    assert len(one) == 10
+    picture, label = one[9]
+    assert (picture.shape, int(label)) == ((4, 4, 3), 1)
+    with pytest.raises(IndexError, match="batch 10 of 10"):
+        one[10]
+    labels = [0, 2, 1, 0, 2, 1, 0, 2, 1, 0]
+    given = image_dataset_from_directory(folder, labels, "categorical", batch_size=10, **options)
+    np.testing.assert_array_equal(given[0][1], np.eye(3)[labels])
+    assert given.class_names == ["0", "1", "2"]
+    turned = image_dataset_from_directory(folder, class_names=["dog", "cat"], **options)
+    np.testing.assert_array_equal(turned[0][1], [0] * 5 + [1] * 5)
+    bare = image_dataset_from_directory(folder, label_mode=None, **options)
+    assert bare[0].shape == (10, 4, 4, 3)
+    assert bare.class_names is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "only one of"),
+        ({"validation_split": 0.2}, "go together"),
+        ({"validation_split": 1.5, "subset": "both"}, r"must be in \(0, 1\), got 1.5"),
+        ({"validation_split": 0.01, "subset": "validation", "seed": 1}, "no pictures are left"),
+        ({"class_names": ["bird"]}, r"must be among the folders \['cat', 'dog'\]"),
+        ({"class_names": ["cat"], "labels": None}, "goes with labels='inferred'"),
+        ({"class_names": ["cat"], "label_mode": "binary"}, "needs two classes, got"),
+        ({"labels": [5] * 10, "label_mode": "categorical"}, r"one-hot rows need labels 0\.\.0"),
+        ({"labels": [0.5] * 10}, "10 whole numbers, one for each file, got float64"),
+    ],
+)
+def test_image_dataset_refuses(folder: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        image_dataset_from_directory(folder, verbose=False, **options)
 
 
 def test_proportions_are_kept_by_cutting_or_by_padding(tmp_path: Path) -> None:

@@ -151,6 +151,35 @@ def test_weights_by_name(tmp_path: Path) -> None:
     np.testing.assert_array_equal(target.layers[1].get_weights()[0], head)
 
 
+def test_names_that_are_split_over_several_attributes(tmp_path: Path) -> None:
+    model = chain(fastconv)
+    model.save_weights(tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5", "r+") as file:
+        names = list(file.attrs["layer_names"])
+        del file.attrs["layer_names"]
+        file.attrs["layer_names0"], file.attrs["layer_names1"] = names[:1], names[1:]
+    fresh = chain(fastconv)
+    fresh.load_weights(tmp_path / "w.h5")
+    assert_same_outputs(model, fresh)
+
+
+@pytest.mark.parametrize("file", ["w.h5", "w.weights.h5"])
+def test_weights_that_do_not_fit_are_skipped_on_demand(file: str, tmp_path: Path) -> None:
+    def net(last: int) -> Sequential:
+        return Sequential([layers.Input((4,)), layers.Dense(3), layers.Dense(last)])
+
+    source, target = net(2), net(5)
+    source.save_weights(tmp_path / file)
+    before = target.get_weights()
+    with pytest.raises(ValueError, match=r"has shape \(3, 5\), the file has \(3, 2\)"):
+        target.load_weights(tmp_path / file)
+    for now, then in zip(target.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+    target.load_weights(tmp_path / file, skip_mismatch=True)
+    np.testing.assert_array_equal(target.get_weights()[0], source.get_weights()[0])
+    np.testing.assert_array_equal(target.get_weights()[2], before[2])
+
+
 def test_a_file_of_keras_2(tmp_path: Path) -> None:
     """The form that standalone Keras 2 wrote, names ending in ``:0`` and old spellings."""
     glorot = {

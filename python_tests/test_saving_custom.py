@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -12,7 +13,11 @@ import pytest
 
 from fastconv import layers
 from fastconv.models import Model, Sequential, load_model
-from fastconv.saving import register_keras_serializable
+from fastconv.saving import (
+    deserialize_keras_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
 
 
 @register_keras_serializable("tests")
@@ -106,3 +111,31 @@ def test_a_registered_name_is_taken_once() -> None:
         register_keras_serializable("tests", "cube")(lambda x: x)
     with pytest.raises(ValueError, match="no get_config"):
         register_keras_serializable()(type("Bare", (), {}))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (serialize_keras_object({"a": [np.float32(2), None]}), {"a": [2.0, None]}),
+        ({"class_name": "__bytes__", "config": {"value": "ab"}}, b"ab"),
+        ({"class_name": "__ellipsis__", "config": {}}, Ellipsis),
+        ({"class_name": "__slice__", "config": {"start": 1, "stop": None, "step": 2}},
+         slice(1, None, 2)),
+        ({"class_name": "DTypePolicy", "config": {"name": "float32"}}, "float32"),
+    ],
+)  # fmt: skip
+def test_values_in_configurations(config: Any, expected: Any) -> None:
+    assert deserialize_keras_object(config) == expected
+
+
+def test_arrays_in_configurations() -> None:
+    values = np.arange(6, dtype=np.int32).reshape(2, 3)
+    found = deserialize_keras_object(serialize_keras_object(values))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, values)
+    with pytest.raises(TypeError, match=r"cannot serialize .* no get_config"):
+        serialize_keras_object(object())
+    with pytest.raises(ValueError, match="cannot build an object from"):
+        deserialize_keras_object({1, 2})
+    with pytest.raises(ValueError, match="the config of Dense must be a dictionary, got 3"):
+        deserialize_keras_object({"module": "keras.layers", "class_name": "Dense", "config": 3})
