@@ -28,9 +28,11 @@ std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::siz
           std::string(key) + " must have " + std::to_string(count) + " elements, got " +
               std::to_string(values.size()));
   for (const std::int64_t value : values)
-    require(value >= least && value <= most, spec,
-            std::string(key) + " must be from " + std::to_string(least) + " to " +
-                std::to_string(most) + ", got " + std::to_string(value));
+    require(
+        value >= least && value <= most, spec,
+        std::string(key) + " must be at " +
+            (value < least ? "least " + std::to_string(least) : "most " + std::to_string(most)) +
+            ", got " + std::to_string(value));
   return values;
 }
 

@@ -281,6 +281,7 @@ def test_im2col_and_its_transpose(run_op: RunOp, case: tuple[Any, ...]) -> None:
         ({"strides": [0, 1]}, "conv2d: strides must be at least 1, got 0"),
         ({"strides": [1]}, "conv2d: strides must have 2 elements, got 1"),
         ({"padding": [-1, 0, 0, 0]}, "conv2d: padding must be at least 0, got -1"),
+        ({"dilation": [2**31, 1]}, "conv2d: dilation must be at most 2147483647, got 2147483648"),
         ({"groups": 3}, "conv2d: weights .* in 3 groups do not fit 4 channels"),
         ({"algorithm": "fft"}, "conv2d: algorithm must be auto, im2col, direct or winograd"),
         ({"dilation": [4, 1]}, "conv2d: the kernel is larger than the padded image of 6 x 6"),
