@@ -328,6 +328,8 @@ def test_tensorboard_gets_its_curves(tmp_path):
     assert any(t == "epoch_steps_per_second" and v > 0 for t, v, _ in train)
     with pytest.raises(ValueError, match="histogram_freq"):
         callbacks.TensorBoard(tmp_path, histogram_freq=1)
+    with pytest.raises(ValueError, match="a positive number, got 0"):
+        callbacks.TensorBoard(tmp_path, update_freq=0)
 
 
 @pytest.mark.parametrize("each_epoch", [False, True])

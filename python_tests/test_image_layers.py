@@ -311,3 +311,9 @@ def test_resizing_by_hand() -> None:
         ops.image.resize(x, 2, crop_to_aspect_ratio=True, pad_to_aspect_ratio=True)
     with pytest.raises(ValueError, match="transform must be"):
         ops.image.affine_transform(x, np.zeros((1, 6)))
+
+
+def test_erasing_with_colours_needs_three_channels() -> None:
+    layer = layers.RandomErasing(factor=(1, 1), fill_value=(1.0, 2.0, 3.0))
+    with pytest.raises(ValueError, match=r"for 3 channels, got images of shape \(8, 8, 1\)"):
+        layer(np.ones((2, 8, 8, 1), np.float32), training=True)

@@ -404,3 +404,17 @@ def test_an_initializer_must_give_what_was_asked_for() -> None:
         layer(data(2, 4))
     with pytest.raises(NotImplementedError, match="does not override call"):
         layers.Layer()(data(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("equation", "output_shape", "message"),
+    [
+        ("abc,cd->abd", (9, 4), "has 9 for 'b' .* which is 3 in inputs of shape"),
+        ("abc,cd->abd", (7, None, 4), r"output_shape \(7, None, 4\) does not fit 'abd'"),
+        ("ab,bd->ad", (4,), "inputs of shape .* do not fit 'ab'"),
+    ],
+)
+def test_einsum_dense_whose_sizes_contradict_each_other(equation, output_shape, message):
+    layer = layers.EinsumDense(equation, output_shape, name="mixing")
+    with pytest.raises(ValueError, match=f"'mixing'.*{message}"):
+        layer(np.ones((2, 3, 5), np.float32))

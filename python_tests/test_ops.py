@@ -380,6 +380,9 @@ def test_im2col_and_col2im() -> None:
         (lambda: ops.pad(X, 1, mode="reflect", constant_values=2.0), "goes with mode 'constant'"),
         (lambda: ops.image.resize(X, (2, 2), antialias=True), "antialias=True"),
         (lambda: ops.image.affine_transform(X, M[:1, :1], fill_mode="edge"), "got 'edge'"),
+        (lambda: ops.roll(M, (1, 2), 0), "2 shifts do not fit 1 axes"),
+        (lambda: ops.rearrange(M, "(a b) c -> a b c", a=0), "at least 1"),
+        (lambda: ops.slice_update(M, (1,), M[:2, :2]), "an axis for each of"),
     ],
 )
 def test_bad_arguments(call, message) -> None:

@@ -24,7 +24,8 @@ class TensorBoard(Callback):
         write_steps_per_second: whether to write the speed of each epoch.
 
     Raises:
-        ValueError: for what is not written: histograms, images of weights, embeddings, profiles.
+        ValueError: for what is not written (histograms, images of weights, embeddings, profiles),
+            or another ``update_freq``.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class TensorBoard(Callback):
         ):
             if value:
                 raise ValueError(f"TensorBoard: {name}={value!r} is not supported")
-        if update_freq not in ("epoch", "batch") and not isinstance(update_freq, int):
+        if update_freq not in ("epoch", "batch") and not (
+            isinstance(update_freq, int) and update_freq > 0
+        ):
             raise ValueError(
-                "TensorBoard: update_freq must be 'epoch', 'batch' or a number, got "
+                "TensorBoard: update_freq must be 'epoch', 'batch' or a positive number, got "
                 f"{update_freq!r}"
             )
         self.log_dir = Path(log_dir)

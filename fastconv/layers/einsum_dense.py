@@ -65,7 +65,7 @@ class EinsumDense(Layer):
     def _sizes(self, input_shape: Sequence[Any]) -> dict[str, Any]:
         """The size of each letter; those of an ellipsis stay out."""
         first, kernel, output = self._terms()
-        sizes = _named(first, tuple(input_shape))
+        sizes = self._named(first, tuple(input_shape))
         given = self.partial_output_shape
         letters = output.replace("...", "")
         wanted = [*([input_shape[0]] if "..." not in output else []), *given]
@@ -73,14 +73,27 @@ class EinsumDense(Layer):
             raise ValueError(f"layer {self.name!r}: output_shape {given} does not fit {output!r}")
         tail = wanted[len(wanted) - len(letters) :] if not output.endswith("...") else wanted
         for letter, size in zip(letters, tail, strict=False):
-            if size is not None and letter not in sizes:
-                sizes[letter] = size
+            if size is None:
+                continue
+            if sizes.setdefault(letter, size) not in (None, size):
+                raise ValueError(
+                    f"layer {self.name!r}: output_shape {given} has {size} for {letter!r} in "
+                    f"{self.equation!r}, which is {sizes[letter]} in inputs of shape "
+                    f"{tuple(input_shape)}"
+                )
         for letter in kernel:
             if not isinstance(sizes.get(letter), int):
                 raise ValueError(
                     f"layer {self.name!r}: the size of {letter!r} in {self.equation!r} is unknown"
                 )
         return sizes
+
+    def _named(self, term: str, shape: tuple[Any, ...]) -> dict[str, Any]:
+        before, ellipsis, after = term.partition("...")
+        if len(before) + len(after) > len(shape) or (not ellipsis and len(before) != len(shape)):
+            raise ValueError(f"layer {self.name!r}: inputs of shape {shape} do not fit {term!r}")
+        tail = shape[len(shape) - len(after) :] if after else ()
+        return dict(zip(before + after, (*shape[: len(before)], *tail), strict=True))
 
     def build(self, input_shape: Any) -> None:
         _, kernel, output = self._terms()
@@ -127,11 +140,3 @@ class EinsumDense(Layer):
             "kernel_constraint": constraints.serialize(self.kernel_constraint),
             "bias_constraint": constraints.serialize(self.bias_constraint),
         }
-
-
-def _named(term: str, shape: tuple[Any, ...]) -> dict[str, Any]:
-    before, ellipsis, after = term.partition("...")
-    if len(before) + len(after) > len(shape) or (not ellipsis and len(before) != len(shape)):
-        raise ValueError(f"{term!r} does not fit shape {shape}")
-    tail = shape[len(shape) - len(after) :] if after else ()
-    return dict(zip(before + after, (*shape[: len(before)], *tail), strict=True))

@@ -107,7 +107,8 @@ class RandomErasing(_Effect):
         value_range: (lowest, highest) value of what is filled in.
 
     Raises:
-        ValueError: for a factor or a scale outside of [0, 1], or another fill value.
+        ValueError: for a factor or a scale outside of [0, 1], another fill value, or three for
+            images of other than three channels.
     """
 
     def __init__(
@@ -132,6 +133,11 @@ class RandomErasing(_Effect):
         self.fill_value = fill_value
 
     def transformed(self, x: Any) -> Any:
+        if isinstance(self.fill_value, tuple) and x.shape[3] != 3:
+            raise ValueError(
+                f"RandomErasing: fill_value {self.fill_value} is for 3 channels, got images of "
+                f"shape {x.shape[1:]}"
+            )
         ranges = (self.scale, self.scale, (0.0, 1.0), (0.0, 1.0))
         chosen, down, across, top, left = self.chosen(x, *ranges)
         rows, columns = _covered(x, 1, down, top), _covered(x, 2, across, left)

@@ -47,6 +47,8 @@ def roll(x: Any, shift: int | Shape, axis: int | Shape | None = None) -> Any:
         return reshape(roll(reshape(x, -1), shift, 0), x.shape)
     axes = [axis] if isinstance(axis, int) else list(axis)
     shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    if len(axes) != len(shifts):
+        raise ValueError(f"roll: {len(shifts)} shifts do not fit {len(axes)} axes")
     for a, s in zip(axes, shifts, strict=True):
         a = normalize_axis("roll", a, x.ndim)
         n = x.shape[a]
@@ -303,6 +305,8 @@ def rearrange(tensor: Any, pattern: str, **axes_lengths: int) -> Any:
     if not arrow or len(left) != x.ndim or sorted(names) != sorted(n for g in right for n in g):
         raise ValueError(f"rearrange: pattern {pattern!r} does not fit shape {x.shape}")
     lengths = dict(axes_lengths)
+    if any(n < 1 for n in lengths.values()):
+        raise ValueError(f"rearrange: lengths of axes must be at least 1, got {lengths}")
     for d, group in zip(sized(x.shape), left, strict=True):
         unknown = [n for n in group if n not in lengths]
         known = math.prod(lengths[n] for n in group if n in lengths)

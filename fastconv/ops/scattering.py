@@ -86,6 +86,11 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
 def slice_update(inputs: Any, start_indices: Shape, updates: Any) -> Any:
     """``inputs`` with the box that starts at ``start_indices`` replaced by ``updates``."""
     inputs, updates = operand(inputs), operand(updates)
+    if not len(start_indices) == inputs.ndim == updates.ndim:
+        raise ValueError(
+            f"slice_update: start_indices {tuple(start_indices)} and updates of shape "
+            f"{updates.shape} do not have an axis for each of {inputs.shape}"
+        )
     pads: list[int] = []
     mask = []
     for n, m, start in zip(inputs.shape, updates.shape, start_indices, strict=True):
