@@ -244,9 +244,15 @@ def conv_transpose(
         size.append(out)
         pads += [total // 2, total - total // 2]
     y = bind(
-        "conv2d_input_grad", x, w,
-        strides=s, padding=pads, dilation=d, groups=groups, input_shape=size,
-    )  # fmt: skip
+        "conv2d_input_grad",
+        x,
+        w,
+        strides=s,
+        padding=pads,
+        dilation=d,
+        groups=groups,
+        input_shape=size,
+    )
     if any(beyond):
         rows = [0, 0, 0, beyond[0], 0, beyond[1], 0, 0]
         y = bind("pad", y, pads=rows, interior=[0] * 4, value=0.0)
@@ -292,6 +298,11 @@ def col2im(
     s, d = pair("col2im", "strides", strides), pair("col2im", "dilation_rate", dilation_rate)
     pads = explicit_padding("col2im", padding, size, k, s, d)
     return bind(
-        "col2im", as_float(columns),
-        kernel_shape=k, strides=s, padding=pads, dilation=d, input_shape=size,
-    )  # fmt: skip
+        "col2im",
+        as_float(columns),
+        kernel_shape=k,
+        strides=s,
+        padding=pads,
+        dilation=d,
+        input_shape=size,
+    )

@@ -62,10 +62,8 @@ def numpy_function(
                 )
             return tuple(np.zeros_like(arrays[i]) if made[i] is None else made[i] for i in wanted)
 
-        grads = host(
-            [xs[i].shape for i in wanted], ["float32"] * len(wanted), f"{name}'s gradient", run,
-            dy, *xs,
-        )  # fmt: skip
+        shapes = [xs[i].shape for i in wanted]
+        grads = host(shapes, ["float32"] * len(wanted), f"{name}'s gradient", run, dy, *xs)
         found = dict(zip(wanted, grads, strict=True))
         return [found.get(i) for i in range(len(xs))]
 

@@ -77,8 +77,8 @@ def norm(
     if axis is None and ord is None:
         total = sqrt(sum(square(x)))
         return reshape(total, [1] * x.ndim) if keepdims else total
-    axes = [normalize_axis("norm", a, x.ndim) for a in
-            (range(x.ndim) if axis is None else np.atleast_1d(axis))]  # fmt: skip
+    over = range(x.ndim) if axis is None else np.atleast_1d(axis)
+    axes = [normalize_axis("norm", a, x.ndim) for a in over]
     if len(axes) == 1:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) != 2:
@@ -93,8 +93,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
     if ord == 1:
         return sum(size, axis, keepdims)
     if ord == 0:
-        return bind("cast", sum(bind("cast", bind("not_equal", x, 0.0), dtype="float32"), axis,
-                                keepdims), dtype="float32")  # fmt: skip
+        return sum(bind("cast", bind("not_equal", x, 0.0), dtype="float32"), axis, keepdims)
     if ord == np.inf:
         return max(size, axis, keepdims)
     if ord == -np.inf:
@@ -113,8 +112,8 @@ def _matrix_norm(x: Any, ord: Any, axes: list[int], keepdims: bool) -> Any:
         lines = sum(absolute(x), over, keepdims=True)
         found = (max if ord > 0 else min)(lines, rest, keepdims=True)
     elif ord in (2, -2, "nuc"):
-        values = svd(moveaxis(moveaxis(x, rows, -1), columns - (columns > rows), -1),
-                     compute_uv=False)  # fmt: skip
+        matrices = moveaxis(moveaxis(x, rows, -1), columns - (columns > rows), -1)
+        values = svd(matrices, compute_uv=False)
         reduce: Callable[..., Any] = sum if ord == "nuc" else (max if ord == 2 else min)
         found = reduce(values, -1)
         kept = [1 if i in axes else d for i, d in enumerate(sized(x.shape))]
@@ -172,8 +171,10 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     if len(terms) != len(xs):
         raise ValueError(f"einsum: {subscripts!r} has {len(terms)} operands, got {len(xs)}")
     free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in subscripts]
-    widest = np.max([0, *(x.ndim - len(t.replace("...", "")) for t, x in
-                          zip(terms, xs, strict=True) if "..." in t)])  # fmt: skip
+    elided = [
+        x.ndim - len(t.replace("...", "")) for t, x in zip(terms, xs, strict=True) if "..." in t
+    ]
+    widest = np.max([0, *elided])
     ellipsis = "".join(free[: int(widest)])
     named = []
     for term, x in zip(terms, xs, strict=True):
@@ -229,8 +230,8 @@ def _contract(a: str, x: Any, b: str, y: Any, later: set[str]) -> tuple[str, Any
     sizes = dict(zip(a, sized(x.shape), strict=True)) | dict(zip(b, sized(y.shape), strict=True))
     x = bind("transpose", x, perm=[a.index(c) for c in both + left + inside])
     y = bind("transpose", y, perm=[b.index(c) for c in both + inside + right])
-    count = {k: size_of([sizes[c] for c in v]) for k, v in
-             (("left", left), ("inside", inside), ("right", right))}  # fmt: skip
+    groups = {"left": left, "inside": inside, "right": right}
+    count = {k: size_of([sizes[c] for c in v]) for k, v in groups.items()}
     batch = [sizes[c] for c in both]
     if not both and -1 in sizes.values():  # the batch is one of the rows
         x = bind("reshape", x, shape=[*[sizes[c] for c in left], count["inside"]])
@@ -285,8 +286,8 @@ def det(x: Any) -> Any:
 def slogdet(x: Any) -> tuple[Any, Any]:
     """The sign of the determinant, and the logarithm of its magnitude."""
     x = _square("slogdet", x)
-    sign, y = host([x.shape[:-2]] * 2, ["float32"] * 2, "slogdet",
-                   lambda a: tuple(np.linalg.slogdet(a)), x)  # fmt: skip
+    shapes = [x.shape[:-2]] * 2
+    sign, y = host(shapes, ["float32"] * 2, "slogdet", lambda a: tuple(np.linalg.slogdet(a)), x)
     y = with_gradient(y, [x], lambda dy: _t(inv(x)) * expand_dims(expand_dims(dy, -1), -1))
     return sign, y
 
@@ -369,9 +370,8 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     n, m = x.shape[-2:]
     k = int(np.minimum(n, m))
     lead = x.shape[:-2]
-    shapes = [
-        (*lead, n, n if full_matrices else k), (*lead, k), (*lead, m if full_matrices else k, m),
-    ]  # fmt: skip
+    left, right = (n, m) if full_matrices else (k, k)
+    shapes = [(*lead, n, left), (*lead, k), (*lead, right, m)]
 
     def run(a: Any) -> Any:
         return tuple(np.linalg.svd(a, full_matrices=full_matrices))
@@ -391,8 +391,8 @@ def eigh(x: Any) -> tuple[Any, Any]:
     Gradients flow through the eigenvalues.
     """
     x = _square("eigh", x)
-    w, v = host([x.shape[:-1], x.shape], ["float32"] * 2, "eigh",
-                lambda a: tuple(np.linalg.eigh(a)), x)  # fmt: skip
+    shapes = [x.shape[:-1], x.shape]
+    w, v = host(shapes, ["float32"] * 2, "eigh", lambda a: tuple(np.linalg.eigh(a)), x)
     w = with_gradient(w, [x], lambda dw: [matmul(v * expand_dims(dw, -2), _t(v))])
     return w, v
 
@@ -409,8 +409,11 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     """x that makes the squares of a @ x - b smallest; no gradient."""
     a, b = as_float(a), as_float(b)
     shape = (a.shape[1], *b.shape[1:])
-    return host([shape], ["float32"], "lstsq", lambda a, b: np.linalg.lstsq(a, b, rcond)[0],
-                a, b)[0]  # fmt: skip
+
+    def run(a: Any, b: Any) -> Any:
+        return np.linalg.lstsq(a, b, rcond)[0]
+
+    return host([shape], ["float32"], "lstsq", run, a, b)[0]
 
 
 def matrix_rank(x: Any, tol: float | None = None) -> Any:

@@ -123,8 +123,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     Scores that tie with the target's do not count against it.
     """
     targets, predictions = operand(targets), as_float(predictions)
-    own = take_along_axis(predictions, bind("reshape", targets, shape=[*sized(targets.shape), 1]),
-                          axis=-1)  # fmt: skip
+    columns = bind("reshape", targets, shape=[*sized(targets.shape), 1])
+    own = take_along_axis(predictions, columns, axis=-1)
     higher = sum(cast(bind("greater", predictions, own), "int32"), axis=-1)
     score = bind("reshape", own, shape=sized(targets.shape))
     return logical_and(less(higher, k), bind("isfinite", score))

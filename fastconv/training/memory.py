@@ -107,12 +107,12 @@ def require_memory(plan: Lowered, program: Program, mode: str) -> None:
     layer = f" of {step.label.split(', ')[0]}" if step.label else ""
     fitting = _fitting(plan, program, have)
     advice = (
-        f"batches of {fitting} rows would fit" if fitting else "not even batches of 1 row would fit"
+        f"Batches of {fitting} rows would fit" if fitting else "Not even batches of 1 row would fit"
     )
     raise MemoryError(
         f"the {mode} plan for batches of {plan.max_batch} rows needs {_size(need)}, "
         f"{_size(have)} can be had ({reason}). The largest result is that of step {index}, "
-        f"{step.title}{layer}: {_size(sizes[index])}. {advice[0].upper()}{advice[1:]}"
+        f"{step.title}{layer}: {_size(sizes[index])}. {advice}"
     )
 
 
