@@ -1,6 +1,7 @@
 // The gradient of a convolution's weights: for each tap, the product of the image (channels by
 // pixels) and dy (pixels by channels), both as they lie in memory.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "dispatch/dispatch.h"
@@ -99,13 +100,15 @@ class DirectConv2dWeightGrad final : public Op {
   std::string algorithm() const override { return "direct"; }
 
  private:
-  // Chunks of images, each with sums of its own: by shape, and never fewer for more images.
+  // Chunks of images, each with sums of its own: by shape, never fewer for more images, and a power
+  // of two, which threads can share evenly.
   std::int64_t chunks_of(std::int64_t images) const {
     const double wanted = conv_.image_flops() * static_cast<double>(images) / kTaskFlops;
     const std::int64_t most =
         std::clamp<std::int64_t>(kPartialBytes / (4 * conv_.weights_size() + 1), 1, kMaxChunks);
-    return std::clamp<std::int64_t>(
-        std::min(static_cast<std::int64_t>(std::min(wanted, 1e6)), images), 1, most);
+    const auto even = static_cast<std::int64_t>(
+        std::bit_ceil(static_cast<std::uint64_t>(std::clamp(wanted, 1.0, 1e6))));
+    return std::clamp<std::int64_t>(std::min(even, images), 1, most);
   }
   std::int64_t copied_rows(std::int64_t rows) const {
     return (rows - 1) * conv_.stride_y + (conv_.kernel_y - 1) * conv_.dilation_y + 1;

@@ -39,7 +39,8 @@ Gemm::Cut Gemm::cut(std::int64_t m, std::int64_t k) const {
   const auto panels = static_cast<std::int64_t>(panels_.size());
   const double tasks = std::max(flops(m, k) / (bf16_ ? 2 : 1) / kTaskFlops,
                                 static_cast<double>(k * n_) / kTaskWeights);
-  const auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
+  auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
+  if (wanted == 3) wanted = 4;  // which two threads share evenly
   std::int64_t rows = ceil_div(m, kRows);
   if (rows > 1 && !transpose_a_ && kRows / 2 * (k + 2 * n_) <= kCacheFloats) {
     rows = ceil_div(m, std::clamp(kCacheFloats / 2 / (k + 2 * n_ + 1), kRows / 2, kRows));
