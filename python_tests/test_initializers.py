@@ -74,6 +74,14 @@ def test_orthogonal_rows_and_columns() -> None:
     np.testing.assert_allclose(wide @ wide.T, np.eye(3), atol=1e-5)
 
 
+def test_fans_of_biases_and_numbers() -> None:
+    assert initializers.compute_fans(()) == (1, 1)
+    assert initializers.compute_fans((7,)) == (7, 7)
+    with pytest.raises(NotImplementedError):
+        initializers.Initializer()((2,))
+    assert repr(initializers.Constant(3.0)) == "Constant(value=3.0)"
+
+
 def test_identity_and_constant() -> None:
     np.testing.assert_array_equal(initializers.Identity(3.0)((2, 2)), 3 * np.eye(2))
     np.testing.assert_array_equal(initializers.Constant([1, 2])((3, 2))[2], [1, 2])
@@ -97,6 +105,7 @@ def test_arrays_and_functions_are_initializers() -> None:
         (lambda: initializers.VarianceScaling(mode="fan"), "mode must be"),
         (lambda: initializers.VarianceScaling(distribution="cauchy"), "distribution must be"),
         (lambda: initializers.RandomNormal(seed="a"), "seed"),
+        (lambda: initializers.Orthogonal()((3,)), r"at least two dimensions, got \(3,\)"),
     ],
 )
 def test_errors(make: object, message: str) -> None:

@@ -188,8 +188,15 @@ def test_names():
     assert losses.deserialize("mean_squared_error") is losses.mse
     with pytest.raises(ValueError, match="Did you mean 'categorical_crossentropy'"):
         losses.get("categorical_crossentropi")
+    assert losses.get(losses.Huber).name == "huber_loss"
+    assert losses.get(abs) is abs
+    assert losses.get({"class_name": "Huber", "config": {"delta": 2.0}}).get_config()["delta"] == 2
     with pytest.raises(TypeError, match="a loss must be"):
         losses.get(3)
+    with pytest.raises(TypeError, match="is not the config of a loss"):
+        losses.get({"name": "mse"})
+    with pytest.raises(NotImplementedError, match=r"must define call\(y_true, y_pred\)"):
+        losses.Loss()(ONE_HOT, SIMPLEX)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +209,10 @@ def test_names():
         (lambda: losses.sparse_categorical_crossentropy(LABELS + 1, SIMPLEX), "from 0 to"),
         (lambda: losses.categorical_crossentropy(ONE_HOT, SIMPLEX, axis=0), "last axis"),
         (lambda: losses.MeanSquaredError(reduction="average"), "reduction"),
+        (
+            lambda: losses.MeanSquaredError()(np.ones((3, 1)), np.ones((3, 1)), np.ones((3, 2, 2))),
+            "sample_weight of shape",
+        ),
         (lambda: losses.CategoricalGeneralizedCrossEntropy(q=1.0), "q must be"),
         (lambda: losses.CategoricalCrossentropy(label_smoothing=2.0), "label_smoothing"),
     ],

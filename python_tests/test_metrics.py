@@ -200,8 +200,13 @@ def test_names():
     assert metrics.get("RootMeanSquaredError").name == "root_mean_squared_error"
     with pytest.raises(ValueError, match="Did you mean 'Precision'"):
         metrics.get("precison")
+    assert metrics.get(metrics.AUC).name == "auc"
+    assert metrics.get(abs) is abs
+    assert metrics.get({"class_name": "AUC", "config": {"curve": "PR"}}).curve == "PR"
     with pytest.raises(TypeError, match="a metric must be"):
         metrics.get(1.5)
+    with pytest.raises(TypeError, match="is not the config of a metric"):
+        metrics.get({"name": "auc"})
 
 
 @pytest.mark.parametrize(
@@ -215,6 +220,10 @@ def test_names():
         (lambda: metrics.FBetaScore(average="all"), "average"),
         (lambda: metrics.F1Score()(LABELS, LABELS), "expected .batch, classes."),
         (lambda: metrics.R2Score("sum"), "class_aggregation"),
+        (lambda: metrics.R2Score(num_regressors=-1), "num_regressors must be >= 0, got -1"),
+        (lambda: metrics.R2Score()(LABELS, LABELS), "expected .batch, outputs."),
+        (lambda: metrics.F1Score(threshold=0.0), "threshold must be in"),
+        (lambda: metrics.FBetaScore(beta=0.0), "beta must be a positive number"),
         (lambda: metrics.PrecisionAtRecall(2.0), "recall must be in"),
         (lambda: metrics.CategoricalAccuracy()(LABELS, P), "one-hot"),
         (lambda: metrics.SparseCategoricalAccuracy()(ONE_HOT, P), "labels must have shape"),
@@ -247,3 +256,23 @@ def test_metrics_whose_size_the_data_gives_in_training():
     expected = [metrics.F1Score(average="macro"), metrics.R2Score(), metrics.OneHotMeanIoU(6)]
     for name, metric in zip(names, expected, strict=True):
         assert logs[name] == pytest.approx(float(metric(ONE_HOT, predicted)), rel=1e-5)
+
+
+def test_scores_of_nothing_and_of_too_many_regressors():
+    assert float(metrics.F1Score().result()) == 0.0
+    assert float(metrics.R2Score().result()) == 0.0
+    x, y = np.float32([[0], [1], [2], [4]]), np.float32([[0], [1], [2], [3]])
+    plain = float(metrics.R2Score()(x, y))
+    one = float(metrics.R2Score(num_regressors=1)(x, y))
+    assert one == pytest.approx(1 - (1 - plain) * 3 / 2, rel=1e-5)
+    many = metrics.R2Score(num_regressors=3)
+    many.update_state(x, y)
+    with pytest.warns(UserWarning, match="3 regressors are too many for 4 values"):
+        assert float(many.result()) == pytest.approx(plain)
+
+
+def test_a_metric_of_ones_own_must_say_how():
+    for call in (lambda m: m.update_state(LABELS, LABELS), lambda m: m.result()):
+        with pytest.raises(NotImplementedError, match="Metric must define"):
+            call(metrics.Metric(name="own"))
+    assert repr(metrics.Mean(name="own")) == "<Mean name=own>"
