@@ -356,16 +356,19 @@ def test_a_state_of_nan_is_not_kept(tmp_path: Path) -> None:
     assert all(np.isfinite(w).all() for w in state["variables"]["weights of the model"])
 
 
+class Late(callbacks.Callback):
+    """Interrupts the training at the end of its third epoch."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
 def test_csv_log_goes_on(tmp_path: Path) -> None:
     def train(name: str, *extra: Any) -> str:
         log = callbacks.CSVLogger(tmp_path / name)
         compiled().fit(X, Y, 8, 4, verbose=0, callbacks=[log, *extra])
         return (tmp_path / name).read_text()
-
-    class Late(callbacks.Callback):
-        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if epoch == 2:
-                raise KeyboardInterrupt
 
     (tmp_path / "log.csv").write_text("of an older training\n")
     backup = callbacks.BackupAndRestore(tmp_path / "states")
@@ -373,6 +376,18 @@ def test_csv_log_goes_on(tmp_path: Path) -> None:
         train("log.csv", backup, Late())
     assert (tmp_path / "log.csv").read_text().count("\n") == 4
     assert train("log.csv", backup) == train("alone.csv")
+
+
+def test_tensorboard_counts_its_batches_on(tmp_path: Path) -> None:
+    def train(*extra: Any) -> dict[str, Any]:
+        board = callbacks.TensorBoard(tmp_path / "log", update_freq="batch")
+        compiled().fit(X, Y, 8, 4, verbose=0, callbacks=[board, *extra])
+        return board.get_state()
+
+    backup = callbacks.BackupAndRestore(tmp_path / "states")
+    with pytest.raises(KeyboardInterrupt):
+        train(backup, Late())
+    assert train(backup) == train() == {"step": 4 * -(-len(X) // 8)}
 
 
 def test_own_callbacks_have_a_state(tmp_path: Path) -> None:

@@ -368,6 +368,7 @@ def test_im2col_and_col2im() -> None:
         (lambda: ops.rearrange(X, "a (b c) d -> a b c d", b=3), "cannot split 5"),
         (lambda: ops.searchsorted(M[0], M, side="middle"), "got 'middle'"),
         (lambda: ops.quantile(X, 0.5, method="mean"), "method 'mean' is not known"),
+        (lambda: ops.median(X[:0]), r"no elements over axes \[0, 1, 2\]"),
         (lambda: ops.bincount(K, sparse=True), "sparse=True is not supported"),
         (lambda: ops.norm(X, axis=(0, 1, 2)), "one axis or two"),
         (lambda: ops.norm(M, "fro", axis=1), "'fro' is not one of vectors"),

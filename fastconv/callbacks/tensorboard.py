@@ -68,14 +68,18 @@ class TensorBoard(Callback):
     def watches_batches(self, mode: str) -> bool:
         return mode == "train" and self.update_freq != "epoch"
 
+    def get_state(self) -> dict[str, Any]:
+        return {"step": self._step}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self._step = state["step"]
+
     def _write(self, part: str, curves: dict[str, float], step: int) -> None:
         if not curves:
             return
         if part not in self._files:
             self._files[part] = EventFile(self.log_dir / part)
-        for name, value in curves.items():
-            self._files[part].scalar(name, value, step)
-        self._files[part].flush()
+        self._files[part].scalars(curves, step)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch_start = int(self.model.optimizer.iterations), time.perf_counter()
@@ -102,6 +106,4 @@ class TensorBoard(Callback):
         self._write("validation", validation, epoch)
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
+        self._files.clear()  # another training has files of its own

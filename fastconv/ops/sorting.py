@@ -240,6 +240,8 @@ def quantile(
     kept = [1 if i in axes else d for i, d in enumerate(sized(x.shape))]
     free = [sized(x.shape)[i] for i in rest]
     n = size_of([x.shape[i] for i in axes])
+    if n == 0:
+        raise ValueError(f"quantile: there are no elements over axes {axes} of shape {x.shape}")
     line = bind("reshape", bind("transpose", x, perm=rest + axes), shape=[*free, n])
     line = sort(line, -1)
     shares = np.asarray(q, np.float64)

@@ -1,4 +1,4 @@
-"""Event files, which TensorBoard shows: scalars by step, and texts.
+"""Event files, which TensorBoard shows: scalars by step.
 
 A file is a sequence of records (length, masked CRC-32C of it, data, masked CRC-32C of it); a record
 is an ``Event`` message of tensorboard/compat/proto/event.proto in Protocol Buffers' wire format.
@@ -10,8 +10,8 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
 
 
 def _crc_table() -> list[int]:
@@ -69,24 +69,26 @@ class EventFile:
         while (self.folder / f"{name}.{taken}").exists():
             taken += 1
         self.path = self.folder / f"{name}.{taken}"
-        self._file: IO[bytes] = self.path.open("wb")
-        self._record(_bytes(3, b"brain.Event:2"), 0)
+        self._append(_record(_bytes(3, b"brain.Event:2"), 0))
 
-    def scalar(self, tag: str, value: float, step: int) -> None:
-        """One point of the curve ``tag``."""
-        simple = _varint(2 << 3 | 5) + struct.pack("<f", value)
-        self._record(_bytes(5, _bytes(1, _bytes(1, tag.encode()) + simple)), step)
+    def scalars(self, curves: Mapping[str, float], step: int) -> None:
+        """One point of each curve, by its tag. The file is open for no longer than that."""
+        self._append(b"".join(_record(_scalar(*point), step) for point in curves.items()))
 
-    def _record(self, message: bytes, step: int) -> None:
-        event = _varint(1 << 3 | 1) + struct.pack("<d", time.time())
-        if step:
-            event += _varint(2 << 3) + _varint(step)
-        data = event + message
-        length = struct.pack("<Q", len(data))
-        self._file.write(length + _masked(length) + data + _masked(data))
+    def _append(self, records: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(records)
 
-    def flush(self) -> None:
-        self._file.flush()
 
-    def close(self) -> None:
-        self._file.close()
+def _scalar(tag: str, value: float) -> bytes:
+    simple = _varint(2 << 3 | 5) + struct.pack("<f", value)
+    return _bytes(5, _bytes(1, _bytes(1, tag.encode()) + simple))
+
+
+def _record(message: bytes, step: int) -> bytes:
+    event = _varint(1 << 3 | 1) + struct.pack("<d", time.time())
+    if step:
+        event += _varint(2 << 3) + _varint(step)
+    data = event + message
+    length = struct.pack("<Q", len(data))
+    return length + _masked(length) + data + _masked(data)
