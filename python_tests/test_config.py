@@ -158,3 +158,23 @@ def test_the_package_shows_what_it_has() -> None:
     assert {"layers", "Sequential", "Model", "Input"} <= set(dir(fastconv))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         fastconv.nonsense  # noqa: B018
+
+
+def test_seeds_and_orders_repeat() -> None:
+    first, second = (random.SeedGenerator(3) for _ in range(2))
+    assert [first.next(), first.next()] == [second.next(), second.next()]
+    assert first.next() != first.next()
+    again = random.SeedGenerator.from_config(second.get_config())
+    assert again.next() == random.SeedGenerator(3).next()
+    x = np.arange(12).reshape(3, 4)
+    shuffled = random.shuffle(x, axis=1, seed=5)
+    np.testing.assert_array_equal(shuffled, random.shuffle(x, axis=1, seed=5))
+    np.testing.assert_array_equal(np.sort(shuffled, axis=1), x)
+    for call, error, message in (
+        (lambda: random.SeedGenerator("a"), TypeError, "seed must be an integer or None, got 'a'"),
+        (lambda: random.dropout(x, 0.5, noise_shape=(3,)), ValueError, "needs 2 dimensions"),
+        (lambda: random.dropout(x, 0.5, noise_shape=(3, 2)), ValueError, "does not broadcast"),
+        (lambda: random.normal((3,), dtype="float16"), ValueError, "random numbers are float32"),
+    ):
+        with pytest.raises(error, match=message):
+            call()

@@ -341,3 +341,40 @@ def test_generator_agrees_with_keras() -> None:
     np.testing.assert_allclose(
         ours.standardize(small.copy()), theirs.standardize(small.copy()), atol=1e-3
     )
+
+
+def test_what_one_normalization_means_for_another() -> None:
+    with pytest.warns(UserWarning, match="zca_whitening implies featurewise_center=True"):
+        generator = ImageDataGenerator(zca_whitening=True)
+    assert generator.featurewise_center
+    with pytest.warns(UserWarning, match="replaces featurewise_std_normalization"):
+        generator = ImageDataGenerator(
+            featurewise_center=True, featurewise_std_normalization=True, zca_whitening=True
+        )
+    assert not generator.featurewise_std_normalization
+
+
+def test_alpha_stays_and_what_is_no_image_is_refused() -> None:
+    x = np.random.default_rng(0).uniform(0, 255, (3, 4, 4)).astype("uint8")
+    darker = image.apply_brightness_shift(x, 0.5, scale=False)
+    np.testing.assert_array_equal(darker[..., :3], np.floor(x[..., :3] * 0.5))
+    np.testing.assert_array_equal(darker[..., 3], x[..., 3])
+    assert image.apply_affine_transform(x) is x
+    generator = ImageDataGenerator(preprocessing_function=lambda one: one * 2.0)
+    batch = np.ones((2, 3, 3, 1), np.uint8)
+    np.testing.assert_array_equal(generator.standardize(batch), np.full((2, 3, 3, 1), 2.0))
+    np.testing.assert_array_equal(ImageDataGenerator().random_transform(x, seed=1), x)
+    for call, message in (
+        (lambda: generator.apply_transform(batch, {}), "an image of 3 axes"),
+        (lambda: generator.fit(x), "expected images"),
+        (lambda: image.apply_affine_transform(x, row_axis=0, col_axis=0), "axes 0, 1 and 2"),
+        (lambda: generator.flow(batch, batch_size=0), "batch_size must be at least 1, got 0"),
+        (lambda: image.Iterator(3, 2, False, 1)[0], "must define"),
+    ):
+        with pytest.raises((ValueError, NotImplementedError), match=message):
+            call()
+    with pytest.warns(UserWarning, match="1, 3 or 4 channels, got 2"):
+        flow = generator.flow(np.ones((3, 3, 3, 2)), batch_size=2, shuffle=False)
+    assert flow.next().shape == (2, 3, 3, 2)
+    assert iter(flow) is flow
+    assert list(generator.flow(np.ones((0, 3, 3, 1)))) == []
