@@ -1,5 +1,6 @@
 #include "ops/convolution.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 
@@ -72,6 +73,8 @@ void Convolution::check_output(const OpSpec& spec, const TensorDesc& y) {
   require(room_y >= 0 && room_x >= 0, spec,
           "the kernel is larger than the padded image of " + std::to_string(height) + " x " +
               std::to_string(width));
+  // All strides beyond the image make one pixel; large ones would overflow.
+  stride_y = std::min(stride_y, room_y + 1), stride_x = std::min(stride_x, room_x + 1);
   out_height = room_y / stride_y + 1;
   out_width = room_x / stride_x + 1;
   const std::vector<std::int64_t> expected = {images, out_height, out_width, out_channels};

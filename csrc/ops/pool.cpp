@@ -2,6 +2,7 @@
 #include "kernels/pool.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "dispatch/dispatch.h"
@@ -47,7 +48,10 @@ class Pool : public Op {
     require_images(spec, input, DType::f32, "the input image");
     require_images(spec, output, DType::f32, "the pooled image");
     const auto pool = integers(spec, "pool", 2, 1);
-    const auto strides = integers(spec, "strides", 2, 1);
+    for (const std::int64_t size : pool)
+      if (size > std::numeric_limits<std::int32_t>::max())
+        fail(spec, "the window " + text_of(pool) + " is too large");
+    auto strides = integers(spec, "strides", 2, 1);
     const auto padding = integers(spec, "padding", 4, 0);
     for (std::size_t i = 0; i < 4; ++i)
       if (padding[i] >= pool[i / 2])
@@ -59,6 +63,7 @@ class Pool : public Op {
       if (room < 0)
         fail(spec, "the window " + text_of(pool) + " is larger than the padded image " +
                        text_of(input.shape));
+      strides[axis] = std::min(strides[axis], room + 1);  // all beyond the image make one pixel
       return room / strides[axis] + 1;
     };
     const std::vector<std::int64_t> expected = {input.shape[0], pooled(0), pooled(1),
