@@ -10,6 +10,7 @@ namespace {
 // Lines to fetch in every step of the next tile, of `steps` steps, starting at `at`.
 FC_INLINE index_t next_lines(Ahead& ahead, index_t steps, const char*& at) {
   at = nullptr;
+  if (steps == 0) return 0;
   ahead.due += ahead.share;
   if (ahead.due < steps / 2 || ahead.now == ahead.count) return 0;
   const index_t lines = (ahead.due + steps - 1) / steps;
