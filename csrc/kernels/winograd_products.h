@@ -19,6 +19,8 @@ namespace {
 constexpr index_t L = kWidth;
 constexpr int kRows = kRegisters == 32 ? 12 : 6;  // tiles at a time
 constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth ...
+constexpr bool kQuads = kRegisters == 32;
+constexpr int kQuadChannels = 4;
 constexpr int kSingle = kRegisters == 32 ? kWidth : kChannels;  // ... with a panel of one vector
 constexpr int kPrefetch = 24;                                   // steps of U ahead
 
@@ -94,13 +96,17 @@ void multiply_tiles(const WinogradTiles& v, const float* u, index_t u_plane, con
   }
 }
 
+// `rows` of dU by NV vectors, in panels of two vectors (one, where NV is one) `panel` floats apart.
 template <class Element, int kChannels, int NV>
 FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride, index_t count,
-                               float* du, bool add, const char* soon, index_t lines) {
+                               float* du, index_t panel, bool add, const char* soon,
+                               index_t lines) {
   vf acc[kChannels][NV];
   each<kChannels>([&](auto i) FC_LAMBDA { each<NV>([&](auto j) FC_LAMBDA { acc[i][j] = vf{}; }); });
+  constexpr int kPanel = NV < 2 ? NV : 2, kRun = kChannels * kPanel;  // vectors side by side in dU
   for (index_t t = 0; t < count; ++t, v += L, z += L) {
     typename Element::Vector b[NV];
+    if (NV == 4) __builtin_prefetch(t < kChannels * NV ? du + t / kRun * panel + t % kRun * L : v, 1);
     fetch_lines(soon, lines);
     each<NV>([&](auto j) FC_LAMBDA { b[j] = Element::load(z + j * z_stride); });
     each<kChannels>([&](auto i) FC_LAMBDA {
@@ -109,12 +115,15 @@ FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride,
                    FC_LAMBDA { acc[i][j] = Element::add_products(acc[i][j], value, b[j]); });
     });
   }
+  const auto at = [&](auto i, auto j) FC_LAMBDA {
+    return du + j / kPanel * panel + (i * kPanel + j % kPanel) * L;
+  };
   if (add)
     each<kChannels>([&](auto i) FC_LAMBDA {
-      each<NV>([&](auto j) FC_LAMBDA { acc[i][j] += load(du + (i * NV + j) * L); });
+      each<NV>([&](auto j) FC_LAMBDA { acc[i][j] += load(at(i, j)); });
     });
   each<kChannels>([&](auto i) FC_LAMBDA {
-    each<NV>([&](auto j) FC_LAMBDA { store(du + (i * NV + j) * L, acc[i][j]); });
+    each<NV>([&](auto j) FC_LAMBDA { store(at(i, j), acc[i][j]); });
   });
 }
 
@@ -123,25 +132,29 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
                 bool add, const Ahead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
-  const index_t calls = columns / (2 * L) * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
+  const index_t calls = columns / (4 * L) * (rows / kQuadChannels) + columns / (2 * L) % 2 * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
   Ahead left = ahead;
   left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
-    for (index_t k = 0; k < columns; k += 2 * L) {
-      const bool pair = columns - k >= 2 * L;
+    const auto panel = [&](auto channels_at_once, auto vectors, index_t k) FC_LAMBDA {
+      constexpr int kRows = channels_at_once, NV = vectors;
       const float* b = z.data + p * z.plane + k * z.tiles;
-      for (index_t c = 0; c < rows; c += pair ? kChannels : kSingle) {
+      float* to = out + k * rows;
+      for (index_t c = 0; c < rows; c += kRows) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
         const index_t lines = next_lines(left, count, soon);
-        if (pair)
-          accumulate_tile<Element, kChannels, 2>(a, b, z.tiles * L, count, out, add, soon, lines);
-        else
-          accumulate_tile<Element, kSingle, 1>(a, b, z.tiles * L, count, out, add, soon, lines);
-        out += pair ? kChannels * 2 * L : kSingle * L;
+        accumulate_tile<Element, kRows, NV>(a, b, z.tiles * L, count, to, rows * 2 * L, add, soon, lines);
+        to += kRows * (NV < 2 ? NV : 2) * L;
       }
-    }
+    };
+    index_t k = 0;
+    for (; kQuads && k + 4 * L <= columns; k += 4 * L)
+      panel(std::integral_constant<int, kQuadChannels>(), std::integral_constant<int, 4>(), k);
+    for (; k + 2 * L <= columns; k += 2 * L)
+      panel(std::integral_constant<int, kChannels>(), std::integral_constant<int, 2>(), k);
+    if (k < columns) panel(std::integral_constant<int, kSingle>(), std::integral_constant<int, 1>(), k);
   }
 }
 

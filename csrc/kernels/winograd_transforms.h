@@ -57,15 +57,20 @@ FC_INLINE void put(Odd* to, vf v) {
   store_pairs(&to->pair, load_pairs(&to->pair) | pairs(vf{}, v));
 }
 
-// Two-dimensional transforms of one block of channels. column(j) gives a function of the row i.
-template <class T, class X, class E>
-FC_INLINE void input_tile(X column, E* v, index_t plane) {
+// Two-dimensional transforms of one block of channels. patch.column(j) gives a function of the row
+// i, patch.inside(v, j) is v or, for a column outside of the image, zero.
+template <class T, class P, class E>
+FC_INLINE void input_tile(const P& patch, E* v, index_t plane) {
   constexpr int N = T::kPoints;
   each<(N + 1) / 2>([&](auto pair) FC_LAMBDA {  // re-reads the patch for each: no spilled rows
     constexpr int kMembers = N % 2 != 0 && pair == 0 ? 1 : 2;
     vf rows[2][N];
-    each<N>([&](auto j)
-                FC_LAMBDA { T::template input<pair>(column(j()), rows[0][j], rows[1][j]); });
+    each<N>([&](auto j) FC_LAMBDA {
+      vf a, b;
+      T::template input<pair>(patch.column(j()), a, b);
+      rows[0][j] = patch.inside(a, j());
+      if constexpr (kMembers == 2) rows[1][j] = patch.inside(b, j());
+    });
     each<kMembers>([&](auto h) FC_LAMBDA {
       constexpr int row = pair == 0 ? (h ? N - 1 : 0) : 2 * pair - 1 + h;
       const Planes<E> out(v + row * N * plane, plane);
@@ -90,13 +95,18 @@ FC_INLINE void output_tile(const float* m, index_t plane, vf (*y)[T::kOutputs]) 
   each<M>([&](auto i) FC_LAMBDA { T::output([&](int j) FC_LAMBDA { return half[j][i]; }, y[i]); });
 }
 
-template <class T, class X, class E>
-FC_INLINE void gradient_tile(X pixel, E* z, index_t plane) {
+// Adds all pixels to `total`.
+template <class T, class P, class E>
+FC_INLINE void gradient_tile(const P& patch, vf& total, E* z, index_t plane) {
   constexpr int N = T::kPoints, M = T::kOutputs;
   vf half[M][N];
   each<M>([&](auto j) FC_LAMBDA {
+    const auto pixel = patch.column(j());
     vf column[M];
-    each<M>([&](auto i) FC_LAMBDA { column[i] = pixel(i(), j()); });
+    each<M>([&](auto i) FC_LAMBDA {
+      column[i] = patch.inside(pixel(i()), j());
+      total += column[i];
+    });
     T::gradient([&](int i) FC_LAMBDA { return column[i]; }, half[j]);
   });
   each<N>([&](auto i) FC_LAMBDA {
@@ -107,29 +117,67 @@ FC_INLINE void gradient_tile(X pixel, E* z, index_t plane) {
   });
 }
 
-alignas(64) constexpr float kZeros[kWidth] = {};
-
-// A square of side E of one image, copied with zeros around the image and behind the channels.
-template <int E>
-FC_INLINE void copy_patch(float* buffer, const float* image, index_t height, index_t width,
-                          index_t channels, index_t y0, index_t x0, index_t c) {
-  const index_t lanes = channels - c < L ? channels - c : L;
-  bool column[E];
-  for (int j = 0; j < E; ++j) column[j] = x0 + j >= 0 && x0 + j < width;
-  for (int i = 0; i < E; ++i, buffer += E * L) {
-    const bool row = y0 + i >= 0 && y0 + i < height;
-    const float* p = image + ((y0 + i) * width + x0) * channels + c;
-    // Pointers are chosen, not branches taken: where the image ends is hard to foresee.
-    if (lanes == L)
-      each<E>([&](auto j) FC_LAMBDA {
-        store(buffer + j * L, load(row & column[j] ? p + j * channels : kZeros));
-      });
-    else
-      each<E>([&](auto j) FC_LAMBDA {
-        store(buffer + j * L, load_first(row & column[j] ? p + j * channels : kZeros, lanes));
-      });
+// A square of one image whose pixels are all inside.
+struct WholePatch {
+  const float* corner;
+  index_t row, pixel;
+  FC_INLINE auto column(int j) const {
+    return [p = Planes<const float>(corner + j * pixel, row)](int i)
+               FC_LAMBDA { return load(p[i]); };
   }
-}
+  FC_INLINE vf inside(vf v, int) const { return v; }
+};
+
+// A square of side E that sticks out of its image: what is outside is read from the nearest row and
+// column, and masked.
+template <int E>
+struct EdgePatch {
+  const float* pixels;
+  index_t row[E], pixel[E];                   // floats to them
+  std::int32_t row_inside[E], column_inside[E];  // all bits or none
+
+  FC_INLINE EdgePatch(const float* image, index_t height, index_t width, index_t channels,
+                      index_t y0, index_t x0)
+      : pixels(image) {
+    FC_UNROLL for (int i = 0; i < E; ++i) {
+      row[i] = nearest(y0 + i, height) * width * channels;
+      pixel[i] = nearest(x0 + i, width) * channels;
+      row_inside[i] = -(y0 + i >= 0 && y0 + i < height);
+      column_inside[i] = -(x0 + i >= 0 && x0 + i < width);
+    }
+  }
+  FC_INLINE static index_t nearest(index_t at, index_t size) {
+    return at < 0 ? 0 : at < size ? at : size - 1;
+  }
+  FC_INLINE static vf masked(vf v, std::int32_t mask) { return (vf)((vi)v & (vi{} + mask)); }
+  FC_INLINE auto column(int j) const {
+    return [this, p = pixels + pixel[j]](int i)
+               FC_LAMBDA { return masked(load(p + row[i]), row_inside[i]); };
+  }
+  FC_INLINE vf inside(vf v, int j) const { return masked(v, column_inside[j]); }
+};
+
+// A square of fewer channels than a vector has lanes, copied with zeros behind them and around the
+// image.
+template <int E>
+struct NarrowPatch {
+  alignas(64) float buffer[E][E][L];
+
+  FC_INLINE NarrowPatch(const float* image, index_t height, index_t width, index_t channels,
+                        index_t y0, index_t x0, index_t lanes) {
+    for (index_t i = 0; i < E; ++i)
+      for (index_t j = 0; j < E; ++j) {
+        const index_t y = y0 + i, x = x0 + j;
+        const bool inside = y >= 0 && y < height && x >= 0 && x < width;
+        store(buffer[i][j],
+              inside ? load_first(image + (y * width + x) * channels, lanes) : vf{});
+      }
+  }
+  FC_INLINE auto column(int j) const {
+    return [this, j](int i) FC_LAMBDA { return load(buffer[i][j]); };
+  }
+  FC_INLINE vf inside(vf v, int) const { return v; }
+};
 
 // Calls f(image, tile row, tile column, tile) for the tiles of rows [row, row + rows).
 template <class F>
@@ -150,27 +198,20 @@ FC_INLINE void input_channels(const WinogradShape& s, const float* x, index_t im
                               index_t tx, E* out, index_t block, index_t plane) {
   constexpr int M = T::kOutputs, N = M + 2;
   const index_t y0 = ty * M - s.top, x0 = tx * M - s.left;
-  const bool inside = y0 >= 0 && x0 >= 0 && y0 + N <= s.height && x0 + N <= s.width;
   const float* pixels = x + image * s.height * s.width * s.channels;
-  for (index_t c = 0; c < s.channels; c += L, out += block) {
-    if (inside && c + L <= s.channels) {
-      const float* corner = pixels + (y0 * s.width + x0) * s.channels + c;
-      input_tile<T>(
-          [&](int j) FC_LAMBDA {
-            return [p = Planes<const float>(corner + j * s.channels, s.width * s.channels)](int i)
-                       FC_LAMBDA { return load(p[i]); };
-          },
-          out, plane);
-    } else {
-      alignas(64) float buffer[N * N * L];
-      copy_patch<N>(buffer, pixels, s.height, s.width, s.channels, y0, x0, c);
-      input_tile<T>(
-          [&](int j) FC_LAMBDA {
-            return [&, j](int i) FC_LAMBDA { return load(buffer + (i * N + j) * L); };
-          },
-          out, plane);
-    }
+  index_t c = 0;
+  if (y0 >= 0 && x0 >= 0 && y0 + N <= s.height && x0 + N <= s.width) {
+    WholePatch patch{pixels + (y0 * s.width + x0) * s.channels, s.width * s.channels, s.channels};
+    for (; c + L <= s.channels; c += L, out += block, patch.corner += L)
+      input_tile<T>(patch, out, plane);
+  } else {
+    EdgePatch<N> patch(pixels, s.height, s.width, s.channels, y0, x0);
+    for (; c + L <= s.channels; c += L, out += block, patch.pixels += L)
+      input_tile<T>(patch, out, plane);
   }
+  if (c < s.channels)
+    input_tile<T>(NarrowPatch<N>(pixels + c, s.height, s.width, s.channels, y0, x0, s.channels - c),
+                  out, plane);
 }
 
 template <class T>
@@ -186,29 +227,24 @@ FC_INLINE void gradient_channels(const WinogradShape& s, const float* dy, index_
                                  index_t tx, E* out, index_t block, index_t plane, float* bias) {
   constexpr int M = T::kOutputs;
   const index_t y0 = ty * M, x0 = tx * M;
-  const bool inside = y0 + M <= s.out_height && x0 + M <= s.out_width;
   const float* pixels = dy + image * s.out_height * s.out_width * s.out_channels;
-  for (index_t k = 0; k < s.out_channels; k += L, out += block) {
-    alignas(64) float buffer[M * M * L];
-    const float* corner = buffer;
-    index_t row_stride = M * L, column_stride = L;
-    if (inside && k + L <= s.out_channels) {
-      corner = pixels + (y0 * s.out_width + x0) * s.out_channels + k;
-      row_stride = s.out_width * s.out_channels;
-      column_stride = s.out_channels;
-    } else {
-      copy_patch<M>(buffer, pixels, s.out_height, s.out_width, s.out_channels, y0, x0, k);
-    }
+  index_t k = 0;
+  const auto transform = [&](const auto& patch) FC_LAMBDA {
     vf total{};
-    gradient_tile<T>(
-        [&](int i, int j) FC_LAMBDA {
-          const vf value = load(corner + i * row_stride + j * column_stride);
-          total += value;
-          return value;
-        },
-        out, plane);
+    gradient_tile<T>(patch, total, out, plane);
     if (bias != nullptr) store(bias + k, load(bias + k) + total);
+  };
+  if (y0 + M <= s.out_height && x0 + M <= s.out_width) {
+    WholePatch patch{pixels + (y0 * s.out_width + x0) * s.out_channels,
+                     s.out_width * s.out_channels, s.out_channels};
+    for (; k + L <= s.out_channels; k += L, out += block, patch.corner += L) transform(patch);
+  } else {
+    EdgePatch<M> patch(pixels, s.out_height, s.out_width, s.out_channels, y0, x0);
+    for (; k + L <= s.out_channels; k += L, out += block, patch.pixels += L) transform(patch);
   }
+  if (k < s.out_channels)
+    transform(NarrowPatch<M>(pixels + k, s.out_height, s.out_width, s.out_channels, y0, x0,
+                             s.out_channels - k));
 }
 
 template <class T>
@@ -348,8 +384,9 @@ FC_INLINE index_t packed(index_t row, index_t column, index_t rows, index_t colu
   return panel * rows + row * width + (column - panel);
 }
 
-template <class T>
-FC_INLINE void weight_tile(const vf (&w)[3][3], vf (&u)[T::kPoints][T::kPoints]) {
+// G w G', each position a plane further. Of pairs of rows, an even row is stored first.
+template <class T, class E>
+FC_INLINE void weight_tile(const vf (&w)[3][3], E* u, index_t plane) {
   constexpr int N = T::kPoints;
   vf half[N][3];
   each<N>([&](auto i) FC_LAMBDA {
@@ -358,77 +395,72 @@ FC_INLINE void weight_tile(const vf (&w)[3][3], vf (&u)[T::kPoints][T::kPoints])
     });
   });
   each<N>([&](auto i) FC_LAMBDA {
+    const Planes<E> out(u + i * N * plane, plane);
     each<N>([&](auto j) FC_LAMBDA {
-      u[i][j] = weight_row<T, j>([&](int r) FC_LAMBDA { return half[i][r]; });
+      put(out[j], weight_row<T, j>([&](int r) FC_LAMBDA { return half[i][r]; }));
     });
   });
 }
 
-// With kPairs, two rows of U make one row of pairs.
+// Row `row` of U, of `rows`, from column `column` on. With kPairs, two rows make one of pairs.
+template <class T, bool kPairs>
+FC_INLINE void weight_row_of_u(const vf (&w)[3][3], float* u, index_t plane, index_t row,
+                               index_t column, index_t rows, index_t columns) {
+  if constexpr (!kPairs) {
+    weight_tile<T>(w, u + packed(row, column, rows, columns), plane);
+  } else {
+    float* to = u + packed(row / 2, column, (rows + 1) / 2, columns);
+    if (row % 2 == 0)
+      weight_tile<T>(w, reinterpret_cast<Even*>(to), plane);
+    else
+      weight_tile<T>(w, reinterpret_cast<Odd*>(to), plane);
+  }
+}
+
 template <class T, bool kPairs = false>
 void weights(const float* w, index_t channels, index_t out_channels, index_t first, index_t last,
              float* u, index_t plane) {
-  constexpr int N = T::kPoints;
   const index_t tap = channels * out_channels;
   for (index_t c = first; c < last; ++c)
     for (index_t k = 0; k < out_channels; k += L) {
       const index_t lanes = out_channels - k < L ? out_channels - k : L;
       const float* p = w + c * out_channels + k;
-      vf in[3][3], out[N][N];
-      for (int i = 0; i < 3; ++i)
-        for (int j = 0; j < 3; ++j)
-          in[i][j] =
-              lanes == L ? load(p + (i * 3 + j) * tap) : load_first(p + (i * 3 + j) * tap, lanes);
-      weight_tile<T>(in, out);
-      if constexpr (kPairs) {
-        float* to = u + packed(c / 2, k, (channels + 1) / 2, out_channels);
-        for (int i = 0; i < N * N; ++i, to += plane)
-          if (c % 2 == 0)
-            put(reinterpret_cast<Even*>(to), out[i / N][i % N]);
-          else
-            put(reinterpret_cast<Odd*>(to), out[i / N][i % N]);
-      } else {
-        float* to = u + packed(c, k, channels, out_channels);
-        for (int i = 0; i < N * N; ++i) store(to + i * plane, out[i / N][i % N]);
-      }
+      vf in[3][3];
+      each<3>([&](auto i) FC_LAMBDA {
+        each<3>([&](auto j) FC_LAMBDA {
+          const float* q = p + (i * 3 + j) * tap;
+          in[i][j] = lanes == L ? load(q) : load_first(q, lanes);
+        });
+      });
+      weight_row_of_u<T, kPairs>(in, u, plane, c, k, channels, out_channels);
     }
 }
 
 template <class T, bool kPairs = false>
 void weights_transposed(const float* w, index_t channels, index_t out_channels, index_t first,
                         index_t last, float* u, index_t plane) {
-  constexpr int N = T::kPoints;
   const index_t tap = channels * out_channels;
   for (index_t block = first; block < last; ++block)
     for (index_t k = 0; k < out_channels; k += L) {
       const index_t c = block * L, rows = channels - c < L ? channels - c : L;
       const index_t lanes = out_channels - k < L ? out_channels - k : L;
-      alignas(64) float buffer[N * N][L * L] = {};
-      for (index_t r = 0; r < rows; ++r) {
-        const float* p = w + (c + r) * out_channels + k;
-        vf in[3][3], out[N][N];
-        for (int i = 0; i < 3; ++i)
-          for (int j = 0; j < 3; ++j) {
-            const float* q = p + ((2 - i) * 3 + 2 - j) * tap;
-            in[i][j] = lanes == L ? load(q) : load_first(q, lanes);
-          }
-        weight_tile<T>(in, out);
-        for (int i = 0; i < N * N; ++i) store(buffer[i] + r * L, out[i / N][i % N]);
-      }
-      for (int i = 0; i < N * N; ++i) {
+      alignas(64) float turned[9][L * L];
+      for (index_t t = 0; t < 9; ++t) {
+        const float* p = w + t * tap + c * out_channels + k;
         vf tile[L];
-        FC_UNROLL for (int r = 0; r < L; ++r) tile[r] = load(buffer[i] + r * L);
+        FC_UNROLL for (index_t r = 0; r < L; ++r) tile[r] =
+            r < rows ? load_first(p + r * out_channels, lanes) : vf{};
         transpose(tile);
-        FC_UNROLL for (int r = 0; r < L; ++r) store(buffer[i] + r * L, tile[r]);
-        if constexpr (kPairs) {
-          for (index_t r = 0; r < lanes; r += 2)  // the rows behind the last are zero
-            store_pairs(u + i * plane + packed((k + r) / 2, c, (out_channels + 1) / 2, channels),
-                        pairs(load(buffer[i] + r * L), load(buffer[i] + (r + 1) * L)));
-        } else {
-          for (index_t r = 0; r < lanes; ++r)
-            store(u + i * plane + packed(k + r, c, out_channels, channels),
-                  load(buffer[i] + r * L));
-        }
+        FC_UNROLL for (index_t r = 0; r < L; ++r) store(turned[t] + r * L, tile[r]);
+      }
+      for (index_t r = 0; r < lanes; ++r) {
+        vf in[3][3];
+        each<3>([&](auto i) FC_LAMBDA {
+          each<3>([&](auto j) FC_LAMBDA {
+            in[i][j] = load(turned[(2 - i) * 3 + 2 - j] + r * L);
+          });
+        });
+        weight_row_of_u<T, kPairs>(in, u, plane, k + r, c, out_channels, channels);
       }
     }
 }
