@@ -34,6 +34,8 @@ from fastconv.cli.bench.nets import NETS
 DIRECTIONS = ("forward", "input gradient", "weight gradient")
 PEERS = ("fastconv", "torch")
 
+LINE = 16  # floats in a cache line
+
 Run = Callable[[], object]
 Array = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -84,10 +86,18 @@ class Layer:
             shapes = [(batch, self.size, self.size, self.channels)]
             shapes.append((self.kernel, self.kernel, self.channels, self.filters))
             out = (batch, self.out_size, self.out_size, self.filters)
-        x, w, b, dy = (
-            rng.standard_normal(shape, np.float32) for shape in (*shapes, (self.filters,), out)
-        )
+        x, w, b, dy = (normal(rng, shape) for shape in (*shapes, (self.filters,), out))
         return x, w, b, dy
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Normal numbers that begin with a cache line, as both libraries' own tensors do."""
+    size = int(np.prod(shape))
+    room = np.empty(size + LINE, np.float32)
+    start = -room.ctypes.data % (4 * LINE) // 4
+    array = room[start : start + size].reshape(shape)
+    rng.standard_normal(dtype=np.float32, out=array)
+    return array
 
 
 LAYERS = (

@@ -106,7 +106,8 @@ FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride,
   constexpr int kPanel = NV < 2 ? NV : 2, kRun = kChannels * kPanel;  // vectors side by side in dU
   for (index_t t = 0; t < count; ++t, v += L, z += L) {
     typename Element::Vector b[NV];
-    if (NV == 4) __builtin_prefetch(t < kChannels * NV ? du + t / kRun * panel + t % kRun * L : v, 1);
+    if (NV == 4)
+      __builtin_prefetch(t < kChannels * NV ? du + t / kRun * panel + t % kRun * L : v, 1);
     fetch_lines(soon, lines);
     each<NV>([&](auto j) FC_LAMBDA { b[j] = Element::load(z + j * z_stride); });
     each<kChannels>([&](auto i) FC_LAMBDA {
@@ -115,16 +116,14 @@ FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride,
                    FC_LAMBDA { acc[i][j] = Element::add_products(acc[i][j], value, b[j]); });
     });
   }
-  const auto at = [&](auto i, auto j) FC_LAMBDA {
-    return du + j / kPanel * panel + (i * kPanel + j % kPanel) * L;
-  };
+  const auto at = [&](auto i, auto j)
+                      FC_LAMBDA { return du + j / kPanel * panel + (i * kPanel + j % kPanel) * L; };
   if (add)
     each<kChannels>([&](auto i) FC_LAMBDA {
       each<NV>([&](auto j) FC_LAMBDA { acc[i][j] += load(at(i, j)); });
     });
-  each<kChannels>([&](auto i) FC_LAMBDA {
-    each<NV>([&](auto j) FC_LAMBDA { store(at(i, j), acc[i][j]); });
-  });
+  each<kChannels>(
+      [&](auto i) FC_LAMBDA { each<NV>([&](auto j) FC_LAMBDA { store(at(i, j), acc[i][j]); }); });
 }
 
 template <class Element>
@@ -132,7 +131,9 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
                 bool add, const Ahead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
-  const index_t calls = columns / (4 * L) * (rows / kQuadChannels) + columns / (2 * L) % 2 * (rows / kChannels) + columns / L % 2 * (rows / kSingle);
+  const index_t calls = columns / (4 * L) * (rows / kQuadChannels) +
+                        columns / (2 * L) % 2 * (rows / kChannels) +
+                        columns / L % 2 * (rows / kSingle);
   Ahead left = ahead;
   left.share_out((last - first) * calls);
   for (index_t p = first; p < last; ++p) {
@@ -145,7 +146,8 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
         const index_t lines = next_lines(left, count, soon);
-        accumulate_tile<Element, kRows, NV>(a, b, z.tiles * L, count, to, rows * 2 * L, add, soon, lines);
+        accumulate_tile<Element, kRows, NV>(a, b, z.tiles * L, count, to, rows * 2 * L, add, soon,
+                                            lines);
         to += kRows * (NV < 2 ? NV : 2) * L;
       }
     };
@@ -154,7 +156,8 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
       panel(std::integral_constant<int, kQuadChannels>(), std::integral_constant<int, 4>(), k);
     for (; k + 2 * L <= columns; k += 2 * L)
       panel(std::integral_constant<int, kChannels>(), std::integral_constant<int, 2>(), k);
-    if (k < columns) panel(std::integral_constant<int, kSingle>(), std::integral_constant<int, 1>(), k);
+    if (k < columns)
+      panel(std::integral_constant<int, kSingle>(), std::integral_constant<int, 1>(), k);
   }
 }
 

@@ -133,7 +133,7 @@ struct WholePatch {
 template <int E>
 struct EdgePatch {
   const float* pixels;
-  index_t row[E], pixel[E];                   // floats to them
+  index_t row[E], pixel[E];                      // floats to them
   std::int32_t row_inside[E], column_inside[E];  // all bits or none
 
   FC_INLINE EdgePatch(const float* image, index_t height, index_t width, index_t channels,
@@ -169,8 +169,7 @@ struct NarrowPatch {
       for (index_t j = 0; j < E; ++j) {
         const index_t y = y0 + i, x = x0 + j;
         const bool inside = y >= 0 && y < height && x >= 0 && x < width;
-        store(buffer[i][j],
-              inside ? load_first(image + (y * width + x) * channels, lanes) : vf{});
+        store(buffer[i][j], inside ? load_first(image + (y * width + x) * channels, lanes) : vf{});
       }
   }
   FC_INLINE auto column(int j) const {
@@ -456,9 +455,7 @@ void weights_transposed(const float* w, index_t channels, index_t out_channels, 
       for (index_t r = 0; r < lanes; ++r) {
         vf in[3][3];
         each<3>([&](auto i) FC_LAMBDA {
-          each<3>([&](auto j) FC_LAMBDA {
-            in[i][j] = load(turned[(2 - i) * 3 + 2 - j] + r * L);
-          });
+          each<3>([&](auto j) FC_LAMBDA { in[i][j] = load(turned[(2 - i) * 3 + 2 - j] + r * L); });
         });
         weight_row_of_u<T, kPairs>(in, u, plane, k + r, c, out_channels, channels);
       }
