@@ -22,6 +22,15 @@ def net():
     )
 
 
+@pytest.mark.parametrize("size", [2.5, float("inf"), float("nan"), "6"])
+def test_sizes_are_whole_numbers(size):
+    with pytest.raises(ValueError, match="Input: every dimension must be a whole number"):
+        layers.Input((6, size))
+    with pytest.raises(ValueError, match="a size of a shape must be a whole number"):
+        layers.Dense(2).build((None, size))
+    assert layers.Input((6.0, np.int64(5))).shape == (None, 6, 5)
+
+
 @pytest.fixture
 def model():
     m = net()

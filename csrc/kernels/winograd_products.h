@@ -20,7 +20,7 @@ constexpr index_t L = kWidth;
 constexpr int kRows = kRegisters == 32 ? 12 : 6;  // tiles at a time
 constexpr int kChannels = kWidth >= 16 ? 8 : 4;   // rows of dU at a time, divides kWidth ...
 constexpr bool kQuads = kRegisters == 32;
-constexpr int kQuadChannels = 4;
+constexpr int kQuadChannels = 4;  // ... with two panels of two vectors side by side
 constexpr int kSingle = kRegisters == 32 ? kWidth : kChannels;  // ... with a panel of one vector
 constexpr int kPrefetch = 24;                                   // steps of U ahead
 
@@ -131,8 +131,8 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
                 index_t count, index_t channels, index_t out_channels, float* du, index_t du_plane,
                 bool add, const Ahead& ahead) {
   const index_t rows = (channels + L - 1) / L * L, columns = (out_channels + L - 1) / L * L;
-  const index_t calls = columns / (4 * L) * (rows / kQuadChannels) +
-                        columns / (2 * L) % 2 * (rows / kChannels) +
+  const index_t quads = kQuads ? columns / (4 * L) : 0, pairs = columns / (2 * L) - 2 * quads;
+  const index_t calls = quads * (rows / kQuadChannels) + pairs * (rows / kChannels) +
                         columns / L % 2 * (rows / kSingle);
   Ahead left = ahead;
   left.share_out((last - first) * calls);
@@ -152,7 +152,7 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
       }
     };
     index_t k = 0;
-    for (; kQuads && k + 4 * L <= columns; k += 4 * L)
+    for (; k < quads * 4 * L; k += 4 * L)
       panel(std::integral_constant<int, kQuadChannels>(), std::integral_constant<int, 4>(), k);
     for (; k + 2 * L <= columns; k += 2 * L)
       panel(std::integral_constant<int, kChannels>(), std::integral_constant<int, 2>(), k);

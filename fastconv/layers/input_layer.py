@@ -8,7 +8,7 @@ from typing import Any
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.configuration import policy_name
 from fastconv.layers.functional import attach
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, as_size
 
 _NARROWED = {"float64": "float32", "float16": "float32", "bfloat16": "float32", "int64": "int32"}
 _DTYPES = ("float32", "int32", "uint8", "bool")
@@ -45,7 +45,9 @@ class InputLayer(Layer):
         self.dtype = _NARROWED.get(given, given)
         if self.dtype not in _DTYPES:
             raise ValueError(f"Input: dtype must be one of {', '.join(_DTYPES)}, got {given!r}")
-        self.batch_shape = tuple(None if d is None else int(d) for d in batch_shape)
+        self.batch_shape = tuple(
+            None if d is None else as_size(d, "Input: every dimension") for d in batch_shape
+        )
         if any(d is None or d < 1 for d in self.batch_shape[1:]):
             raise ValueError(
                 f"Input: every dimension after the batch must be a positive number, got shape "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from contextvars import Context, ContextVar
@@ -405,11 +406,29 @@ def _shape_of(x: Any) -> Shape:
 
 
 def as_shape(shape: Any) -> Any:
-    """Tuples for shapes, also where a file made lists of them."""
+    """Tuples for shapes, also where a file made lists of them.
+
+    Raises:
+        ValueError: for a size that is no whole number.
+    """
     if isinstance(shape, dict):
         return {k: as_shape(v) for k, v in shape.items()}
     if isinstance(shape, (list, tuple)):
         if any(isinstance(d, (list, tuple)) for d in shape):
             return [as_shape(s) for s in shape]
-        return tuple(None if d is None else int(d) for d in shape)
+        return tuple(None if d is None else as_size(d) for d in shape)
     return shape
+
+
+def as_size(size: Any, what: str = "a size of a shape") -> int:
+    """A size from Python, NumPy or a file.
+
+    Raises:
+        ValueError: for what is no whole number.
+    """
+    if isinstance(size, float) and size.is_integer():
+        return int(size)
+    try:
+        return operator.index(size)
+    except TypeError:
+        raise ValueError(f"{what} must be a whole number or None, got {size!r}") from None
