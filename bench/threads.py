@@ -82,9 +82,7 @@ def main(argv: list[str] | None = None) -> int:
         "machine": machine(),
         "isa": _core.isa(),
         "rounds": options.rounds,
-        "nets": {
-            name: measure(NETS[name], options.rounds, options.seconds) for name in options.nets
-        },
+        "nets": nets,
     }
     print(table(results))
     if options.out is not None:

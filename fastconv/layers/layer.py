@@ -52,8 +52,9 @@ def _once_built(build: Callable[..., Any]) -> Callable[..., Any]:
         if self.built:
             return
         shape = args[0] if args else next(iter(kwargs.values()), None)
+        build_shape = None if shape is None else as_shape(shape)
         build(self, *args, **kwargs)
-        self._build_shape = None if shape is None else as_shape(shape)
+        self._build_shape = build_shape
         self.built = True
 
     return wrapper
