@@ -47,7 +47,8 @@ sanitized() { # ISA, arguments of Python, in the tree of the build
 quick() {
   build address address,undefined
   cd "$work/address/tree"
-  sanitized "" -m pytest -q -p no:cacheprovider python_tests/kernels python_tests/test_kernels.py
+  sanitized "" -m pytest -q -p no:cacheprovider python_tests/kernels python_tests/test_kernels.py \
+    python_tests/test_fuzz_corpus.py
   cd "$root"
 }
 
@@ -57,7 +58,8 @@ address() {
   for isa in $(sanitized "" -c 'from fastconv import _core; print(*_core.available_isas())'); do
     echo "== address, undefined: $isa"
     sanitized "$isa" -m pytest -q -p no:cacheprovider python_tests/kernels \
-      python_tests/test_kernels.py python_tests/test_programs.py python_tests/test_hostile.py
+      python_tests/test_kernels.py python_tests/test_programs.py python_tests/test_hostile.py \
+      python_tests/test_fuzz_corpus.py
   done
   cd "$root"
 }

@@ -1,5 +1,7 @@
-"""Lets the tests import what lies beside them, and prints what became of the ONNX cases."""
+"""Lets the tests import what lies beside them, shares the shortest loops among threads, and prints
+what became of the ONNX cases."""
 
+import os
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -7,6 +9,9 @@ from textwrap import fill
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Most loops of small nets are too short for a second thread. Read as fastconv is imported, here and
+# in processes that tests start.
+os.environ.setdefault("FASTCONV_SHARE", "all")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -135,19 +135,39 @@ print("done")
     assert run(code) == "done"
 
 
-def test_where_no_more_threads_can_be_had(expected: str) -> None:
+@pytest.mark.parametrize("forked", [False, True])
+@pytest.mark.parametrize("limit", [1, 2, 3, 4])
+def test_where_no_more_threads_can_be_had(expected: str, limit: int, forked: bool) -> None:
     """Those that are there do the work."""
-    code = """
-import os, resource
+    code = f"""
+import os, resource, sys
+from fastconv import config
+config.set_num_threads(1)
 bits()
-pid = os.fork()
+config.set_num_threads(3)
+pid = os.fork() if {forked} else 0
 if pid == 0:
-    if os.geteuid() == 0:
-        os.setgid(65534), os.setuid(65534)
-    resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
-    found = bits()
-    print(found, flush=True)
+    if os.geteuid() == 0:  # a user of its own: others' processes would count
+        os.setgid(65534), os.setuid(60000 + os.getpid() % 5000)
+    resource.setrlimit(resource.RLIMIT_NPROC, ({limit}, {limit}))
+    print(bits(), flush=True)
     os._exit(0)
 assert os.waitpid(pid, 0)[1] == 0
 """
     assert run(code) == expected
+
+
+def test_small_nets_are_shared_in_these_tests() -> None:
+    """Else the tests of threads, forks and servers would try one thread alone."""
+    code = """
+import time
+from fastconv import config
+config.set_num_threads(3)
+bits()
+end = time.monotonic() + 30  # nobody waits for a thread that has not begun
+threads = lambda: int(open("/proc/self/status").read().split("Threads:")[1].split()[0])
+while threads() < 4 and time.monotonic() < end:
+    time.sleep(0.01)
+print(threads())
+"""
+    assert int(run(code, OPENBLAS_NUM_THREADS="1")) == 4  # leader, helpers, and who holds them

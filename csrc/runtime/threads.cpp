@@ -14,6 +14,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <vector>
@@ -38,6 +39,12 @@ std::atomic<bool> own_threads{true};
 #else
 std::atomic<bool> own_threads{false};
 #endif
+
+// For tests of threads: loops are shared however short they are.
+bool shares_every_loop() {
+  const char* wanted = std::getenv("FASTCONV_SHARE");
+  return wanted != nullptr && std::string_view(wanted) == "all";
+}
 
 int default_threads() {
   const char* wanted = std::getenv("OMP_NUM_THREADS");
@@ -169,11 +176,31 @@ struct Region {
   void operator()() const { team->open_region(); }
 };
 
+// Whether the system starts so many threads. OpenMP's runtime ends the process where it does not.
+bool can_start(int count) {
+  std::atomic<bool> told{false};
+  bool all = true;
+  std::vector<std::thread> threads;
+  threads.reserve(static_cast<std::size_t>(count));
+  try {
+    while (static_cast<int>(threads.size()) < count)
+      threads.emplace_back([&told] { told.wait(false); });
+  } catch (const std::system_error&) {
+    all = false;
+  } catch (const std::bad_alloc&) {
+    all = false;
+  }
+  told.store(true);
+  told.notify_all();
+  for (std::thread& thread : threads) thread.join();
+  return all;
+}
+
 // A team of `count`, the leader among them. Helpers that cannot be had are missing.
 std::shared_ptr<Team> gather(int count) {
   auto team = std::make_shared<Team>(count);
   try {
-    if (own_threads.load()) {
+    if (own_threads.load() || !can_start(count)) {
       for (int self = 1; self < count; ++self) std::thread(Helper{team, self}).detach();
     } else {
       std::thread(Region{team}).detach();
@@ -234,6 +261,7 @@ int threads_at_import() noexcept {
   }
 }
 const int at_import = threads_at_import();
+const bool share_all = shares_every_loop();
 
 }  // namespace
 
@@ -250,9 +278,10 @@ void set_num_threads(int count) {
 }
 
 void Threads::run(std::int64_t tasks, double work, const void* f, Body body) const {
-  const auto worth = static_cast<std::int64_t>(work / kShare);
+  const bool serial = work < kSerialBelow && !share_all;
+  const auto worth = share_all ? tasks : static_cast<std::int64_t>(work / kShare);
   const int team = static_cast<int>(std::min<std::int64_t>({count_, tasks, worth, kMaxTeam}));
-  if (team <= 1 || work < kSerialBelow) {
+  if (team <= 1 || serial) {
     for (std::int64_t task = 0; task < tasks; ++task) body(f, task, workspace_);
     return;
   }
