@@ -11,6 +11,7 @@ from fastconv.models import Model
 
 Bits = list[np.ndarray]
 BLOCKS = ["conv", "conv", "depthwise", "pool", "average", "norm", "dropout", "noise", "residual"]
+BLOCKS += ["transposed", "separable", "layer norm", "group norm", "scaled"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,19 @@ class Net:
     epochs: int
     shuffle: bool
     seed: int
+    policy: str = "float32"
 
     def model(self) -> Model:
         config.set_random_seed(self.seed)
-        x = inputs = Input((self.size, self.size, self.channels))
-        for block in self.blocks:
-            x = self.block(block, x)
-        outputs = layers.Dense(self.classes, activation="softmax")(layers.Flatten()(x))
+        before = config.dtype_policy()
+        config.set_dtype_policy(self.policy)
+        try:
+            x = inputs = Input((self.size, self.size, self.channels))
+            for block in self.blocks:
+                x = self.block(block, x)
+            outputs = layers.Dense(self.classes, activation="softmax")(layers.Flatten()(x))
+        finally:
+            config.set_dtype_policy(before)
         model = Model(inputs, outputs)
         model.compile(self.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
@@ -58,6 +65,16 @@ class Net:
             return layers.Dropout(0.3)(x)
         if name == "noise":
             return layers.GaussianNoise(0.1)(x)
+        if name == "transposed":
+            return layers.Conv2DTranspose(self.filters, 3, padding="same", activation="relu")(x)
+        if name == "separable":
+            return layers.SeparableConv2D(self.filters, self.kernel, padding="same")(x)
+        if name == "layer norm":
+            return layers.LayerNormalization()(x)
+        if name == "group norm":
+            return layers.GroupNormalization(1)(x)
+        if name == "scaled":
+            return layers.Rescaling(0.5, offset=-0.1)(x)
         return layers.add([x, layers.Conv2D(x.shape[-1], 3, padding="same", activation="tanh")(x)])
 
     def data(self) -> tuple[np.ndarray, np.ndarray]:

@@ -46,6 +46,7 @@ NETS = st.builds(
     epochs=st.integers(1, 3),
     shuffle=st.booleans(),
     seed=st.integers(0, 2**20),
+    policy=st.sampled_from(["float32", "float32", "mixed_bfloat16", "bfloat16"]),
 )
 THREADS = st.sampled_from([1, 2, 3, 4, 7, 16, 33, 64])
 
