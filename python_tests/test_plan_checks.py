@@ -72,3 +72,16 @@ def test_results_of_another_type_or_of_rows() -> None:
         step = ("conv2d_weight_grad", [0, 1], [2, 3], {**attrs, "groups": groups, "bias": 1})
         with pytest.raises(ValueError, match="bias"):
             plan([image, image, weights, tensor([4], batched=True)], [step], [0, 1], [2])
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_an_index_has_the_rows_of_what_was_pooled(batched: bool) -> None:
+    window = {"strides": [2, 2], "padding": [0] * 4, "pool": [2, 2]}
+    x, weights = tensor([4, 4, 4, 3], "input", batched=batched), tensor([1, 1, 3, 3], "input")
+    y = tensor([4, 2, 2, 3], batched=batched)
+    index = tensor([4, 2, 2, 3], dtype="uint8", batched=not batched)
+    with pytest.raises(ValueError, match="max_pool2d: the index"):
+        plan([x, y, index], [("max_pool2d", [0], [1, 2], window)], [0], [1])
+    attrs = {**window, "strides": [1, 1], "dilation": [1, 1], "groups": 1}
+    with pytest.raises(ValueError, match="conv2d: the pooled output and its uint8 index"):
+        plan([x, weights, y, index], [("conv2d", [0, 1], [2, 3], attrs)], [0, 1], [2])

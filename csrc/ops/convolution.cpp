@@ -97,11 +97,13 @@ Convolution Convolution::forward(const OpSpec& spec) {
     require(room_y >= 0 && room_x >= 0 && rows >= 2 && columns >= 2, spec,
             "the output is smaller than the fused 2 x 2 pool");
     const std::vector<std::int64_t> pooled = {c.images, rows / 2, columns / 2, c.out_channels};
-    require(y.shape == pooled && y.batched == c.batched && spec.outputs[1].shape == pooled &&
-                spec.outputs[1].dtype == DType::u8,
+    const TensorDesc& index = spec.outputs[1];
+    require(y.shape == pooled && y.batched == c.batched && index.shape == pooled &&
+                index.batched == c.batched && index.dtype == DType::u8,
             spec,
             "the pooled output and its uint8 index must be " +
-                text_of({DType::f32, c.batched, pooled}) + ", got " + text_of(y));
+                text_of({DType::f32, c.batched, pooled}) + ", got " + text_of(y) + " and " +
+                text_of(index));
     y.shape = {c.images, rows, columns, c.out_channels};
   }
   c.check_output(spec, y);

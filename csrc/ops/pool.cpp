@@ -101,9 +101,9 @@ class Pool : public Op {
   }
   void require_index(const OpSpec& spec, const TensorDesc& index, const TensorDesc& pooled) const {
     require_images(spec, index, index_dtype_, "the index");
-    if (index.shape != pooled.shape)
-      fail(spec, "the index must have the shape " + text_of(pooled.shape) + ", got " +
-                     text_of(index.shape));
+    if (index.shape != pooled.shape || index.batched != pooled.batched)
+      fail(spec, "the index must have the shape and rows of the pooled image, " +
+                     fastconv::text_of(pooled) + ", got " + fastconv::text_of(index));
   }
 
   // Calls body(image, row) for every row of `height` in every image.
