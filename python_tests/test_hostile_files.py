@@ -234,6 +234,44 @@ def test_archive_bombs(tmp_path: Path, kind: str) -> None:
             cifar.archive_layout("c", "f", ("a", "b"), read).read([path])
 
 
+def holes(name: str, size: int, kind: str) -> bytes:
+    """A tar archive of a file of so many bytes, of which only the last 512 are there."""
+    info = tarfile.TarInfo(name)
+    data = bytes(512)
+    if kind == "pax":
+        info.pax_headers = {
+            "GNU.sparse.major": "0",
+            "GNU.sparse.minor": "1",
+            "GNU.sparse.size": str(size),
+            "GNU.sparse.map": f"{size - 512},512",
+        }
+        info.size = 512
+        return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(10240)
+    info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    for at, number in ((386, size - 512), (398, 512), (483, size)):
+        header[at : at + 12] = b"\x80" + number.to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header) + data + bytes(10240)
+
+
+@pytest.mark.parametrize("size", [1 << 40, 1 << 12])
+@pytest.mark.parametrize("kind", ["gnu", "pax"])
+def test_archives_with_holes(tmp_path: Path, kind: str, size: int) -> None:
+    path, folder = tmp_path / "bomb", tmp_path / "folder"
+    path.write_bytes(holes("f/a", size, kind))
+    with tarfile.open(path) as tar:
+        assert [member.size for member in tar] == [size]
+    with pytest.raises(ValueError, match=r"bomb: 'f/a' is a file with holes"):
+        extract_archive(path, folder)
+    assert not folder.exists()
+    packed = tmp_path / "c"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(ValueError, match="claims"):
+        cifar.archive_layout("c", "f", ("a", "b"), cifar.binary_reader(1, 0, 10)).read([packed])
+
+
 @pytest.mark.parametrize("kind", ["tar", "gz", "zip", "tar.xz"])
 def test_damaged_archives(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "a"

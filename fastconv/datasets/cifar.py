@@ -114,7 +114,7 @@ def archive_layout(archive: str, folder: str, files: Sequence[str], read: Reader
                         continue
                     if at.name in parts:
                         raise ValueError(f"{path}: {member.name} is there twice")
-                    if member.size > _LIMIT:
+                    if member.size > _LIMIT or member.issparse():
                         raise ValueError(f"{path}: {member.name} claims {member.size:,} bytes")
                     stream = tar.extractfile(member)
                     content = b"" if stream is None else stream.read()

@@ -195,7 +195,8 @@ def _matches(path: Path, expected: str) -> bool:
 def extract_archive(path: Path, folder: Path) -> None:
     """Unpack a tar or zip archive: plain files and folders only, nothing outside ``folder``.
 
-    Raises ValueError on any other member (links, devices, absolute or climbing names), and on a
+    Raises ValueError on any other member (links, devices, files with holes, absolute or climbing
+    names), and on a
     content that is far larger than the archive, before anything is written.
     """
     try:
@@ -213,7 +214,10 @@ def _extract(path: Path, folder: Path) -> None:
             for member in members:
                 if not (member.isfile() or member.isdir()):
                     raise ValueError(f"{path}: {member.name!r} is neither a file nor a folder")
+                if member.issparse():
+                    raise ValueError(f"{path}: {member.name!r} is a file with holes")
                 _inside(folder, member.name, path)
+        _check_claimed(path, sum(member.size for member in members))
         with _unpacked(path) as tar:
             for member in tar:
                 source = tar.extractfile(member)
@@ -222,9 +226,7 @@ def _extract(path: Path, folder: Path) -> None:
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             infos = archive.infolist()
-            claimed = sum(info.file_size for info in infos)
-            if claimed > most_bytes(path.stat().st_size):
-                raise ValueError(f"{path}: it claims to hold {claimed:,} bytes")
+            _check_claimed(path, sum(info.file_size for info in infos))
             for info in infos:
                 if stat.S_ISLNK(info.external_attr >> 16):
                     raise ValueError(f"{path}: {info.filename!r} is a link")
@@ -235,6 +237,12 @@ def _extract(path: Path, folder: Path) -> None:
                         _write(content, _inside(folder, info.filename, path))
     else:
         raise ValueError(f"{path} is neither a tar nor a zip archive")
+
+
+def _check_claimed(path: Path, claimed: int) -> None:
+    most = most_bytes(path.stat().st_size)
+    if claimed > most:
+        raise ValueError(f"{path}: it claims to hold {claimed:,} bytes, more than {most:,}")
 
 
 def _is_tar(path: Path) -> bool:
