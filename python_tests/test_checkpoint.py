@@ -1,10 +1,13 @@
 """Trainings that are interrupted, killed, or out of space: nothing is lost, nothing is half."""
 
+import errno
 import json
 import os
 import resource
+import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -280,6 +283,105 @@ def test_a_read_only_directory(tmp_path: Path) -> None:
         if superuser:
             os.seteuid(0)
         tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize("failing", ["fsync", "first replace", "second replace"])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+def test_a_disk_that_fails(
+    failing: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = StateDirectory(tmp_path)
+    for i in range(3):
+        directory.write({"i": i, "a": np.arange(5)})
+    calls = 0
+
+    def fails(*args: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def replace(self: Path, target: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == (1 if failing == "first replace" else 2):
+            fails()
+        self.rename(target)
+
+    with monkeypatch.context() as patch:
+        if failing == "fsync":
+            patch.setattr(checkpoint.os, "fsync", fails)
+        else:
+            patch.setattr(Path, "replace", replace)
+        with pytest.raises(OSError, match=f"{os.strerror(number)}; the last one is kept"):
+            directory.write({"i": 3, "a": np.arange(5)})
+    assert directory.read()["i"] == 2
+    assert not (tmp_path / "state.new").exists()
+    directory.write({"i": 4})
+    assert directory.read()["i"] == 4
+    directory.close()
+
+
+def test_a_state_is_synced_before_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a kill cannot show: it loses nothing that the system has."""
+    directory = StateDirectory(tmp_path)
+    directory.write({"i": 0})
+    calls: list[str] = []
+    real = {name: getattr(os, name) for name in ("write", "fsync")}
+
+    def note(name: str) -> Any:
+        def call(handle: int, *args: Any) -> Any:
+            kind = "directory" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
+            calls.append(f"{name} {kind}")
+            return real[name](handle, *args)
+
+        return call
+
+    def replace(self: Path, target: Path) -> None:
+        calls.append(f"{self.name} to {target.name}")
+        self.rename(target)
+
+    for name in real:
+        monkeypatch.setattr(checkpoint.os, name, note(name))
+    monkeypatch.setattr(Path, "replace", replace)
+    directory.write({"i": 1, "a": np.zeros(10)})
+    directory.close()
+    renamed = ["state to state.previous", "state.new to state", "fsync directory"]
+    assert calls[0] == "write file"
+    assert calls[-4:] == ["fsync file", *renamed]
+    assert set(calls[:-4]) == {"write file"}
+
+
+def test_two_threads_of_one_process(tmp_path: Path) -> None:
+    """Exactly one of them gets the directory, and the other changes nothing."""
+    directory = StateDirectory(tmp_path)
+    directory.write({"a": np.arange(5)})
+    directory.close()
+    kept = (tmp_path / "state").read_bytes()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for _ in range(200):
+            together, outcomes = threading.Barrier(2), []
+
+            def take(together: Any = together, outcomes: Any = outcomes) -> None:
+                together.wait()
+                try:
+                    outcomes.append(StateDirectory(tmp_path))
+                except BlockingIOError as error:
+                    outcomes.append(error)
+
+            threads = [threading.Thread(target=take) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            (opened,) = (o for o in outcomes if isinstance(o, StateDirectory))
+            (refused,) = (o for o in outcomes if isinstance(o, BlockingIOError))
+            assert "in use by another training" in str(refused)
+            opened.close()
+    finally:
+        sys.setswitchinterval(before)
+    assert (tmp_path / "state").read_bytes() == kept
 
 
 def test_two_trainings_at_once(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -31,6 +32,16 @@ _ARRAY = "__array__"
 _KINDS = "fiub"
 
 _held: dict[tuple[int, int], int] = {}  # locks of this process by file, and the process that has it
+# Locks of files do not keep out threads of one process, and closing a file gives up all of them.
+_claiming = threading.Lock()
+
+
+def _after_fork() -> None:
+    global _claiming
+    _claiming = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class StateDirectory:
@@ -53,7 +64,8 @@ class StateDirectory:
         self._key: tuple[int, int] | None = None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._handle = self._locked()
+            with _claiming:
+                self._handle = self._locked()
         except BlockingIOError as error:
             raise BlockingIOError(
                 errno.EAGAIN, f"the checkpoints in {self.path} are in use by another training"
@@ -92,10 +104,11 @@ class StateDirectory:
 
     def close(self) -> None:
         """Let others use the directory."""
-        if self._key is not None:
-            _held.pop(self._key, None)
-            self._key = None
-            os.close(self._handle)
+        with _claiming:
+            if self._key is not None:
+                _held.pop(self._key, None)
+                self._key = None
+                os.close(self._handle)
 
     def read(self) -> Any:
         """The newest whole state, None if there is none.
@@ -169,8 +182,9 @@ class StateDirectory:
 
     def clear(self) -> None:
         """Remove all states, and the directory if nothing else is in it."""
-        for path in (self._new, self.previous, self.current, self._lock_file):
-            path.unlink(missing_ok=True)
+        with _claiming:
+            for path in (self._new, self.previous, self.current, self._lock_file):
+                path.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
