@@ -161,8 +161,15 @@ def alone(data: str, work: Callable[[Path], str], folder: Path) -> str:
     return known.read_text()
 
 
+def wait_for_a_write(new: Path, child: int) -> None:
+    """Until a state is being written, or the process has ended."""
+    ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while not new.exists() and os.waitid(os.P_PID, child, ended) is None:
+        pass
+
+
 def kill_at_random(kills: int, seed: int, folder: Path) -> dict[str, Any]:
-    """Kill trainings at ``kills`` random moments."""
+    """Kill trainings at ``kills`` random moments, a third of them at the next write from there."""
     random = np.random.default_rng(seed)
     killed = trainings = writing = 0
     longest = 1.0  # seconds that a training takes
@@ -187,6 +194,8 @@ def kill_at_random(kills: int, seed: int, folder: Path) -> dict[str, Any]:
             child, reading = attempt(work)
             if killed < kills:
                 time.sleep(float(random.uniform(0, 1.3 * longest)))
+                if random.uniform() < 1 / 3:
+                    wait_for_a_write(inside / "states" / "state.new", child)
                 os.kill(child, signal.SIGKILL)
             answer = finish(child, reading)
             if answer is not None:
@@ -197,6 +206,8 @@ def kill_at_random(kills: int, seed: int, folder: Path) -> dict[str, Any]:
         if answer != expected:
             raise AssertionError(f"other bits: {data}, save_freq={save_freq}, {inside}")
         shutil.rmtree(inside)
+    if writing < kills // 10:
+        raise AssertionError(f"only {writing} of {killed} kills were within a write")
     return {"kills": killed, "trainings": trainings, "within a write": writing}
 
 
