@@ -62,7 +62,8 @@ void Convolution::read_weights(const OpSpec& spec, const TensorDesc& w) {
   kernel_y = w.shape[0], kernel_x = w.shape[1], out_channels = w.shape[3];
   require(kernel_y >= 1 && kernel_x >= 1, spec, "empty kernel " + text_of(w));
   require(kernel_y <= kMost && kernel_x <= kMost, spec, "too large a kernel " + text_of(w));
-  require(channels == w.shape[2] * groups && out_channels % groups == 0, spec,
+  require(channels % groups == 0 && channels / groups == w.shape[2] && out_channels % groups == 0,
+          spec,
           "weights " + text_of(w) + " in " + std::to_string(groups) + " groups do not fit " +
               std::to_string(channels) + " channels");
 }
