@@ -47,7 +47,8 @@ sanitized() { # ISA, arguments of Python, in the tree of the build
 quick() {
   build address address,undefined
   cd "$work/address/tree"
-  sanitized "" -m pytest -q -p no:cacheprovider python_tests/kernels python_tests/test_kernels.py
+  FASTCONV_SHARE=worth sanitized "" -m pytest -q -p no:cacheprovider python_tests/kernels \
+    python_tests/test_kernels.py
   cd "$root"
 }
 
