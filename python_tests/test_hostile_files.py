@@ -4,18 +4,25 @@ import builtins
 import gzip
 import io
 import json
+import os
 import pickle
 import stat
 import struct
+import subprocess
+import sys
 import tarfile
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import fastconv
 from fastconv import layers
+from fastconv.cli import main
 from fastconv.datasets import cifar, idx, pickles, pima
 from fastconv.models import Sequential, load_model, model_from_json
 from fastconv.saving import deserialize_keras_object
@@ -225,39 +232,47 @@ def test_archive_bombs(tmp_path: Path, kind: str) -> None:
             source = zeros(BOMB)
             while block := source.read(1 << 20):
                 content.write(block)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="bomb: "):
         extract_archive(path, folder)
     assert not folder.exists()
     if kind == "header":
         read = cifar.binary_reader(1, 0, 10)
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="bomb: "):
             cifar.archive_layout("c", "f", ("a", "b"), read).read([path])
+
+
+def pax(name: str, data: bytes, **headers: str) -> bytes:
+    info = tarfile.TarInfo(name)
+    info.pax_headers = {key.replace("_", "."): value for key, value in headers.items()}
+    info.size = len(data)
+    return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(10240)
 
 
 def holes(name: str, size: int, kind: str) -> bytes:
     """A tar archive of a file of so many bytes, of which only the last 512 are there."""
+    data, at, all_of_it = bytes(512), str(size - 512), str(size)
+    if kind == "0.0":
+        block = {"GNU_sparse_offset": at, "GNU_sparse_numbytes": "512"}
+        return pax(name, data, GNU_sparse_size=all_of_it, GNU_sparse_numblocks="1", **block)
+    if kind == "0.1":
+        version = {"GNU_sparse_major": "0", "GNU_sparse_minor": "1"}
+        return pax(name, data, GNU_sparse_size=all_of_it, GNU_sparse_map=f"{at},512", **version)
+    if kind == "1.0":
+        version = {"GNU_sparse_major": "1", "GNU_sparse_minor": "0"}
+        data = f"1\n{at}\n512\n".encode().ljust(512, b"\0") + data
+        return pax(name, data, GNU_sparse_realsize=all_of_it, **version)
     info = tarfile.TarInfo(name)
-    data = bytes(512)
-    if kind == "pax":
-        info.pax_headers = {
-            "GNU.sparse.major": "0",
-            "GNU.sparse.minor": "1",
-            "GNU.sparse.size": str(size),
-            "GNU.sparse.map": f"{size - 512},512",
-        }
-        info.size = 512
-        return info.tobuf(tarfile.PAX_FORMAT) + data + bytes(10240)
     info.type, info.size = tarfile.GNUTYPE_SPARSE, 512
     header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
-    for at, number in ((386, size - 512), (398, 512), (483, size)):
-        header[at : at + 12] = b"\x80" + number.to_bytes(11, "big")
+    for place, number in ((386, size - 512), (398, 512), (483, size)):
+        header[place : place + 12] = b"\x80" + number.to_bytes(11, "big")
     header[148:156] = b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     return bytes(header) + data + bytes(10240)
 
 
 @pytest.mark.parametrize("size", [1 << 40, 1 << 12])
-@pytest.mark.parametrize("kind", ["gnu", "pax"])
+@pytest.mark.parametrize("kind", ["gnu", "0.0", "0.1", "1.0"])
 def test_archives_with_holes(tmp_path: Path, kind: str, size: int) -> None:
     path, folder = tmp_path / "bomb", tmp_path / "folder"
     path.write_bytes(holes("f/a", size, kind))
@@ -268,8 +283,29 @@ def test_archives_with_holes(tmp_path: Path, kind: str, size: int) -> None:
     assert not folder.exists()
     packed = tmp_path / "c"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    with pytest.raises(ValueError, match="claims"):
+    with pytest.raises(ValueError, match="c: f/a is a file with holes"):
         cifar.archive_layout("c", "f", ("a", "b"), cifar.binary_reader(1, 0, 10)).read([packed])
+
+
+@pytest.mark.parametrize(
+    ("headers", "match"),
+    [
+        ({"GNU_sparse_realsize": str(1 << 40)}, "claims"),
+        ({"size": "-5"}, "'f/c' claims -5 bytes"),
+        ({"GNU_sparse_size": "x"}, r"damaged \(invalid literal"),
+        ({"GNU_sparse_size": "9", "GNU_sparse_map": "x,1"}, r"damaged \(invalid literal"),
+        ({"GNU_sparse_major": "1", "GNU_sparse_minor": "0"}, r"damaged \(not enough values"),
+    ],
+)
+def test_archives_whose_sizes_are_lies(tmp_path: Path, headers: dict[str, str], match: str) -> None:
+    path, folder = tmp_path / "bomb", tmp_path / "folder"
+    path.write_bytes(pax("f/c", bytes(512), **headers))
+    with pytest.raises(ValueError, match=rf"bomb: .*({match})"):
+        extract_archive(path, folder)
+    assert not folder.exists()
+    path.write_bytes(gzip.compress(pax("f/a", bytes(512), **headers)))
+    with pytest.raises(ValueError, match="bomb: "):
+        cifar.archive_layout("c", "f", ("a", "b"), cifar.binary_reader(1, 0, 10)).read([path])
 
 
 @pytest.mark.parametrize("kind", ["tar", "gz", "zip", "tar.xz"])
@@ -328,6 +364,74 @@ def test_pictures_that_are_programs_or_bombs() -> None:
             load_img(io.BytesIO(content))
 
 
+def png_header(width: int, height: int, kind: int) -> bytes:
+    """A PNG that ends where its pixels should begin."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    header = struct.pack(">II", width, height) + bytes((8, kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b""))
+
+
+def icon_of(content: bytes) -> bytes:
+    head = struct.pack("<HHHBBBBHHII", 0, 1, 1, 0, 0, 0, 0, 1, 32, len(content), 22)
+    return head + content
+
+
+def load_without_warnings(path: Any, color_mode: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own, of a size that it takes all the same
+        load_img(path, color_mode)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "kind", "color_mode", "pixel"),
+    [
+        (13_000, 13_000, 2, "rgb", 3),
+        (13_000, 13_000, 2, "grayscale", 3),
+        (13_000, 13_000, 6, "rgb", 4),
+        (13_000, 13_000, 0, "rgb", 3),
+        (13_000, 13_000, 0, "rgba", 4),
+        (9_500, 9_500, 2, "rgb", 3),
+    ],
+)
+def test_pictures_far_larger_than_their_file(
+    tmp_path: Path, width: int, height: int, kind: int, color_mode: str, pixel: int
+) -> None:
+    pytest.importorskip("PIL")
+    path = tmp_path / "p.png"
+    path.write_bytes(png_header(width, height, kind))
+    size, bound = f"{width * height * pixel:,}", f"{(1 << 28) + 100 * path.stat().st_size:,}"
+    match = f"{width:,} x {height:,} pixels of {pixel} bytes, {size} in all, more than the {bound}"
+    with pytest.raises(ValueError, match=rf"p\.png.*{match}"):
+        load_without_warnings(path, color_mode)
+    with pytest.raises(ValueError, match=match):
+        load_without_warnings(io.BytesIO(path.read_bytes()), color_mode)
+
+
+def test_icons_far_larger_than_their_file() -> None:
+    pytest.importorskip("PIL")
+    bitmap = struct.pack("<IIiHHIIIIII", 40, 13_000, 26_000, 1, 32, 0, 0, 0, 0, 0, 0)
+    upside_down = struct.pack("<IIiHHIIIIII", 40, 13_000, -26_000, 1, 32, 0, 0, 0, 0, 0, 0)
+    old = struct.pack("<IHHHH", 12, 13_000, 26_000, 1, 24) + bytes(32)
+    for inside in (png_header(13_000, 13_000, 6), bitmap, upside_down, old):
+        with pytest.raises(ValueError, match=r"13,000 x 13,000 pixels .* more than the 268,"):
+            load_without_warnings(io.BytesIO(icon_of(inside)), "rgb")
+
+
+def test_large_pictures_within_the_bound(tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    path = tmp_path / "p.png"
+    image.new("L", (9_000, 9_000)).save(path, compress_level=1)  # 243 MB of RGB
+    assert load_img(path, target_size=(2, 2)).size == (2, 2)
+    out = io.BytesIO()
+    image.new("RGBA", (256, 256), "red").save(out, "ICO")
+    assert load_img(out).getpixel((0, 0)) == (255, 0, 0)
+
+
 def test_notebooks_of_anything(tmp_path: Path) -> None:
     from fastconv.compat.notebook import code_cells
 
@@ -342,3 +446,115 @@ def test_notebooks_of_anything(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(ValueError, match="is no notebook"):
             code_cells(path)
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def one_cell(**changes: Any) -> dict[str, Any]:
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "execution_count": None}
+    cell |= {"outputs": [], "source": ["print('it ran')"]} | changes
+    return {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+
+DAMAGED = {
+    "no JSON": "{",
+    "no object": "[1]",
+    "a number": "1",
+    "no cells": json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}}),
+    "cells that are a number": json.dumps(one_cell() | {"cells": 3}),
+    "a cell that is a number": json.dumps(one_cell() | {"cells": [3]}),
+    "metadata that is a text": json.dumps(one_cell() | {"metadata": "x"}),
+    "an unknown version": json.dumps(one_cell() | {"nbformat": 99}),
+    "a version that is a list": json.dumps(one_cell() | {"nbformat": [4]}),
+    "nested without end": "[" * 10**5,
+    "nested outputs": '{"cells": [{"outputs": ' + "[" * 10**5,
+    "deep outputs": json.dumps(one_cell(outputs=nested(900))),
+    "deep metadata": json.dumps(one_cell(metadata={"a": nested(900)})),
+    "outputs that are a number": json.dumps(one_cell(outputs=5)),
+    "outputs of numbers": json.dumps(one_cell(outputs=[1])),
+    "an output without a type": json.dumps(one_cell(outputs=[{"data": {}}])),
+    "data that is a list": json.dumps(
+        one_cell(outputs=[{"output_type": "display_data", "data": [1], "metadata": {}}])
+    ),
+    "text of numbers": json.dumps(
+        one_cell(outputs=[{"output_type": "stream", "name": "stdout", "text": [1]}])
+    ),
+    "a source of numbers": json.dumps(one_cell(source=[1])),
+    "a source that is a number": json.dumps(one_cell(source=1)),
+    "tags that are a number": json.dumps(one_cell(metadata={"tags": 1})),
+    "half a pair": json.dumps(one_cell(source="'\ud800'")),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # of nbformat, about what is missing
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_notebooks_are_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    pytest.importorskip("nbclient")
+    path = tmp_path / "n.ipynb"
+    path.write_text(DAMAGED[kind])
+    assert main(["run", "--unchecked", str(path)]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(f"fastconv run: error: {path} is no notebook: ")
+    assert len(told) < len(str(path)) + 300
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.ipynb"])
+@pytest.mark.parametrize("source", ["-" * 200_000 + "1", "a" + ".b" * 20_000, "(" * 10**5, "a\0"])
+def test_code_that_python_cannot_parse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, source: str
+) -> None:
+    path = tmp_path / name
+    path.write_text(source if name == "a.py" else json.dumps(one_cell(source=source)))
+    assert main(["run", "--check", str(path)]) == 2
+    assert str(path) in capsys.readouterr().err
+
+
+def test_code_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script, notebook = tmp_path / "a.py", tmp_path / "a.ipynb"
+    script.write_bytes(b"a = '\xff'")
+    notebook.write_text(DAMAGED["half a pair"])
+    for path in (script, notebook):
+        assert main(["run", "--check", str(path)]) == 2
+        assert f"error: {path}" in capsys.readouterr().err
+
+
+def test_a_link_in_the_place_of_the_result_is_not_followed(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    path, result = tmp_path / "n.ipynb", tmp_path / "n.out.ipynb"
+    result.symlink_to(secret)
+    path.write_text(json.dumps(one_cell()))
+    environment = os.environ | {"PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
+    command = [sys.executable, "-m", "fastconv", "run", "--unchecked", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert secret.read_text() == "mine"
+    assert not result.is_symlink()
+    assert "it ran" in result.read_text()
+    assert sorted(tmp_path.iterdir()) == sorted((path, result, secret))
+
+
+def test_a_cell_that_ends_the_kernel(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    path = tmp_path / "n.ipynb"
+    ends = one_cell(id="b", source="import os\nos._exit(3)")["cells"]
+    made = one_cell()
+    path.write_text(json.dumps(made | {"cells": made["cells"] + ends}))
+    environment = os.environ | {"PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
+    command = [sys.executable, "-m", "fastconv", "run", "--unchecked", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert "Kernel died" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "it ran" in (tmp_path / "n.out.ipynb").read_text()

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fastconv import config, models
-from fastconv.utils.image_utils import FORMATS
+from fastconv.utils.image_utils import open_picture
 
 
 def run(options: argparse.Namespace) -> int:
@@ -45,10 +45,10 @@ def read_image(path: Path, shape: tuple[int, ...], invert: bool) -> npt.NDArray[
     """
     if find_spec("PIL") is None:
         raise ImportError("reading images needs Pillow: pip install 'fastconv[plots]'")
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_picture(path, shape[2]) as image:
             fitted = image.convert("L" if shape[2] == 1 else "RGB").resize((shape[1], shape[0]))
     except FileNotFoundError:
         raise

@@ -44,7 +44,7 @@ def _problems(path: Path) -> list[_Place]:
     from fastconv.compat.check import check
     from fastconv.compat.notebook import code_cells
 
-    parts = code_cells(path) if _is_notebook(path) else [path.read_text(encoding="utf-8")]
+    parts = code_cells(path) if _is_notebook(path) else [_text(path)]
     starts = [1]  # the line at which each part begins
     for part in parts:
         starts.append(starts[-1] + part.count("\n") + 1)
@@ -59,4 +59,15 @@ def _problems(path: Path) -> list[_Place]:
         found = check("\n".join(parts))
     except SyntaxError as error:
         raise ValueError(f"{place(error.lineno or 1)}: {error.msg}") from error
+    except UnicodeEncodeError as error:  # half a pair of UTF-16, which JSON can escape
+        raise ValueError(f"{path}: it is no Unicode text ({error})") from error
+    except (RecursionError, MemoryError) as error:  # as Python's parser says it
+        raise ValueError(f"{path}: its code is nested too deeply to be checked") from error
     return [_Place(place(line), message) for line, message in found]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text: {error}") from error

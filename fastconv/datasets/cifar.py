@@ -114,13 +114,19 @@ def archive_layout(archive: str, folder: str, files: Sequence[str], read: Reader
                         continue
                     if at.name in parts:
                         raise ValueError(f"{path}: {member.name} is there twice")
-                    if member.size > _LIMIT or member.issparse():
+                    if member.issparse():
+                        raise ValueError(f"{path}: {member.name} is a file with holes")
+                    if member.size > _LIMIT:
                         raise ValueError(f"{path}: {member.name} claims {member.size:,} bytes")
                     stream = tar.extractfile(member)
                     content = b"" if stream is None else stream.read()
                     parts[at.name] = read(content, f"{path}: {member.name}")
         except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{path}: damaged or cut short ({error})") from None
+        except ValueError as error:  # tarfile's, of numbers in a header, and that of Unpacked
+            if str(error).startswith((f"{path}:", f"{path} ")):
+                raise
+            raise ValueError(f"{path}: damaged ({error})") from None
         missing = [f for f in files if f not in parts]
         if missing:
             raise ValueError(f"{path}: no {', '.join(missing)} inside")

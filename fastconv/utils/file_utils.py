@@ -196,8 +196,7 @@ def extract_archive(path: Path, folder: Path) -> None:
     """Unpack a tar or zip archive: plain files and folders only, nothing outside ``folder``.
 
     Raises ValueError on any other member (links, devices, files with holes, absolute or climbing
-    names), and on a
-    content that is far larger than the archive, before anything is written.
+    names), and on a content that is far larger than the archive, before anything is written.
     """
     try:
         _extract(path, folder)
@@ -205,6 +204,10 @@ def extract_archive(path: Path, folder: Path) -> None:
         raise ValueError(f"{path}: damaged ({error})") from error
     except (EOFError, IndexError, NotImplementedError, RuntimeError, struct.error) as error:
         raise ValueError(f"{path}: damaged or not readable ({error})") from error
+    except ValueError as error:  # tarfile's, of numbers in a header, and that of Unpacked
+        if str(error).startswith((f"{path}:", f"{path} ")):
+            raise
+        raise ValueError(f"{path}: damaged ({error})") from error
 
 
 def _extract(path: Path, folder: Path) -> None:
@@ -216,6 +219,8 @@ def _extract(path: Path, folder: Path) -> None:
                     raise ValueError(f"{path}: {member.name!r} is neither a file nor a folder")
                 if member.issparse():
                     raise ValueError(f"{path}: {member.name!r} is a file with holes")
+                if member.size < 0:
+                    raise ValueError(f"{path}: {member.name!r} claims {member.size:,} bytes")
                 _inside(folder, member.name, path)
         _check_claimed(path, sum(member.size for member in members))
         with _unpacked(path) as tar:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from fastconv.config import standardize_data_format
+from fastconv.utils.limits import most_bytes
 
 CHANNELS = {"grayscale": 1, "rgb": 3, "rgba": 4}
 # Not all that pillow knows: to read EPS it would run another program.
 FORMATS = ("BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+_DEPTHS = {"I": 4, "F": 4, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}  # bytes, else 1
 
 
 def pillow() -> Any:
@@ -26,6 +30,59 @@ def pillow() -> Any:
     except ImportError as error:
         raise ImportError("pictures need pillow: pip install 'fastconv[plots]'") from error
     return Image
+
+
+@contextmanager
+def open_picture(path: Any, channels: int) -> Iterator[Any]:
+    """A picture file that is opened and not yet decoded, to be made one of ``channels``.
+
+    Raises:
+        ValueError: if its header claims more bytes of pixels than a file of its size may become.
+        OSError, SyntaxError and others of pillow's: if it cannot be opened.
+    """
+    held = isinstance(path, io.BytesIO)
+    with nullcontext(path) if held else open(path, "rb") as file:  # noqa: PTH123 (bytes as well)
+        size = file.seek(0, io.SEEK_END)
+        # Pillow decodes icons as it opens them, in the sizes of the pictures inside.
+        for width, height in _icon_sizes(file):
+            _check_size(width, height, 4, size)
+        with pillow().open(file, formats=FORMATS) as opened:
+            depth = _DEPTHS.get(opened.mode, 1)
+            width, height = opened.size
+            _check_size(width, height, max(len(opened.getbands()), channels) * depth, size)
+            yield opened
+
+
+def _check_size(width: int, height: int, pixel: int, size: int) -> None:
+    most = most_bytes(size)
+    if width * height * pixel > most:
+        raise ValueError(
+            f"it claims {width:,} x {height:,} pixels of {pixel} bytes, "
+            f"{width * height * pixel:,} in all, more than the {most:,} that a file of "
+            f"{size:,} bytes may become"
+        )
+
+
+def _icon_sizes(file: Any) -> Iterator[tuple[int, int]]:
+    """The width and height of each PNG or BMP in an ICO file; none for other files."""
+    file.seek(0)
+    head = file.read(6)
+    if len(head) < 6 or head[:4] != b"\0\0\1\0":
+        return
+    entries = file.read(16 * int.from_bytes(head[4:], "little"))
+    for at in range(12, len(entries) - 3, 16):
+        file.seek(int.from_bytes(entries[at : at + 4], "little"))
+        inside = file.read(24)
+        if len(inside) < 24:
+            continue
+        if inside[:8] == b"\x89PNG\r\n\x1a\n":
+            yield struct.unpack(">II", inside[16:])
+        elif inside[:4] == b"\x0c\0\0\0":
+            width, both = struct.unpack("<HH", inside[4:8])
+            yield width, both // 2
+        else:  # the height is of the picture and of its mask, below zero from the top down
+            width, both = struct.unpack("<Ii", inside[4:12])
+            yield width, abs(both) // 2
 
 
 def load_img(
@@ -47,7 +104,8 @@ def load_img(
             resizing.
 
     Raises:
-        ValueError: for an unknown color mode or interpolation, or a file that is no picture.
+        ValueError: for an unknown color mode or interpolation, a file that is no picture, or one
+            whose pixels would take more than 256 MiB and 100 times the file.
         ImportError: pillow is not installed.
     """
     image = pillow()
@@ -56,7 +114,7 @@ def load_img(
     if not isinstance(path, (str, bytes, PathLike, io.BytesIO)):
         raise TypeError(f"load_img: path must be a path or io.BytesIO, got {type(path).__name__}")
     try:
-        with image.open(path, formats=FORMATS) as opened:
+        with open_picture(path, CHANNELS[color_mode]) as opened:
             picture = _in_mode(opened, color_mode)
             picture.load()
     except FileNotFoundError:
