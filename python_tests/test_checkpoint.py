@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from fastconv import callbacks, config, layers
 from fastconv.models import Sequential
 from fastconv.saving import checkpoint
 from fastconv.saving.checkpoint import StateDirectory, decode, encode
+from fastconv.saving.files import atomic
 
 HOME = Path(fastconv.__file__).parents[1]
 MEMORY = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
@@ -87,8 +89,11 @@ def crashes(*options: str) -> Any:
     return json.loads(ran.stdout.splitlines()[-1])
 
 
-def test_killed_at_random_moments() -> None:
-    assert crashes("--kills", "30", "--seed", "7")["kills"] == 30
+@pytest.mark.parametrize("by", ["KILL", "INT", "TERM"])
+def test_killed_at_random_moments(by: str) -> None:
+    result = crashes("--kills", "30", "--seed", "7", "--signal", by)
+    assert (result["signal"], result["kills"]) == (f"SIG{by}", 30)
+    assert result["within a write"] >= 3
 
 
 def test_killed_at_calls_to_the_system() -> None:
@@ -271,18 +276,84 @@ def test_a_directory_that_cannot_be(directory: str, tmp_path: Path) -> None:
     assert int(model.optimizer.iterations) == 0
 
 
-def test_a_read_only_directory(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
+@contextmanager
+def read_only(directory: Path) -> Iterator[None]:
+    """Nothing can be made in it, by root neither."""
+    directory.chmod(0o555)
     superuser = os.geteuid() == 0
     if superuser:
         os.seteuid(65534)
     try:
-        with pytest.raises(PermissionError, match="cannot keep checkpoints in"):
-            StateDirectory(tmp_path)
+        yield
     finally:
         if superuser:
             os.seteuid(0)
-        tmp_path.chmod(0o755)
+        directory.chmod(0o755)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in directory.iterdir()}
+
+
+def test_a_read_only_directory(tmp_path: Path) -> None:
+    with (
+        read_only(tmp_path),
+        pytest.raises(PermissionError, match="cannot keep checkpoints in"),
+    ):
+        StateDirectory(tmp_path)
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_a_read_only_directory_with_a_state(lock: bool, tmp_path: Path) -> None:
+    interrupted(tmp_path)
+    if not lock:
+        (tmp_path / "lock").unlink()
+    kept = contents(tmp_path)
+    model = compiled()
+    weights = model.get_weights()
+    with (
+        read_only(tmp_path),
+        pytest.raises(PermissionError, match="cannot keep checkpoints in"),
+    ):
+        model.fit(X, Y, 8, 4, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path, 2)])
+    assert contents(tmp_path) == kept
+    for a, b in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    again, alone = compiled(), compiled()
+    again.fit(X, Y, 8, 4, verbose=0, callbacks=[callbacks.BackupAndRestore(tmp_path, 2)])
+    alone.fit(X, Y, 8, 4, verbose=0)
+    assert_same(again, alone)
+
+
+@pytest.mark.parametrize(
+    ("number", "fails"), [(errno.EIO, True), (errno.ENOSPC, True), (errno.EINVAL, False)]
+)
+def test_a_directory_that_cannot_be_synced(
+    number: int, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails is told; a file system that syncs no directories is not."""
+    directory = StateDirectory(tmp_path)
+    directory.write({"i": 0})
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(handle)
+
+    def told() -> Any:
+        return pytest.raises(OSError, match=os.strerror(number)) if fails else nullcontext()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.os, "fsync", fsync)
+        with told():
+            directory.write({"i": 1})
+        with told(), atomic(tmp_path / "other") as temporary:
+            temporary.write_text("new")
+    assert directory.read()["i"] == 1
+    assert (tmp_path / "other").read_text() == "new"
+    assert sorted(contents(tmp_path)) == ["lock", "other", "state", "state.previous"]
+    directory.close()
 
 
 @pytest.mark.parametrize("failing", ["fsync", "first replace", "second replace"])
@@ -356,7 +427,7 @@ def test_two_threads_of_one_process(tmp_path: Path) -> None:
     directory = StateDirectory(tmp_path)
     directory.write({"a": np.arange(5)})
     directory.close()
-    kept = (tmp_path / "state").read_bytes()
+    kept = contents(tmp_path)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
@@ -378,10 +449,79 @@ def test_two_threads_of_one_process(tmp_path: Path) -> None:
             (opened,) = (o for o in outcomes if isinstance(o, StateDirectory))
             (refused,) = (o for o in outcomes if isinstance(o, BlockingIOError))
             assert "in use by another training" in str(refused)
+            assert contents(tmp_path) == kept
+            assert opened.read()["a"].tolist() == [0, 1, 2, 3, 4]
             opened.close()
     finally:
         sys.setswitchinterval(before)
-    assert (tmp_path / "state").read_bytes() == kept
+
+
+def test_two_fits_of_one_process(tmp_path: Path) -> None:
+    """Whichever comes second is refused before it trains or writes."""
+    models = [compiled(), compiled()]
+    weights = models[0].get_weights()
+    second = threading.Barrier(2)
+    errors: list[BlockingIOError] = []
+
+    class Wait(callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            if batch == 1:
+                kept = contents(tmp_path)
+                second.wait(60)  # the other begins,
+                second.wait(60)  # ... and has ended
+                assert contents(tmp_path) == kept
+
+    def other() -> None:
+        second.wait(60)
+        try:
+            models[1].fit(X, Y, 8, verbose=0, checkpoint=tmp_path)
+        except BlockingIOError as error:
+            errors.append(error)
+        second.wait(60)
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    models[0].fit(X, Y, 8, verbose=0, checkpoint=tmp_path, callbacks=[Wait()])
+    thread.join()
+    assert "in use by another training" in str(errors[0])
+    for a, b in zip(weights, models[1].get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_child_of_a_process_that_opens_one(tmp_path: Path) -> None:
+    """It may use another directory, and not the one that its parent has."""
+    code = f"""
+import os
+from fastconv.saving import checkpoint
+
+parent = checkpoint.StateDirectory({str(tmp_path / "a")!r})
+with checkpoint._claiming:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            checkpoint.StateDirectory({str(tmp_path / "b")!r}).close()
+            try:
+                checkpoint.StateDirectory({str(tmp_path / "a")!r})
+            except BlockingIOError:
+                parent.close()
+                status = 0
+        finally:
+            os._exit(status)
+assert os.waitpid(child, 0)[1] == 0
+parent.write({{"i": 1}})
+parent.clear()
+parent.close()
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(HOME)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_two_trainings_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from fastconv import _core, config
 from fastconv.cli import main
 from fastconv.cli.recipes import Recipe, recipe
 from fastconv.datasets import digits
+from fastconv.training import memory
 from fastconv.utils import plots
 
 
@@ -292,3 +293,109 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--version"])
     assert stopped.value.code == 0
     assert capsys.readouterr().out == f"fastconv {fastconv.__version__}\n"
+
+
+def small_train(*more: str) -> int:
+    arguments = ["--model", "mlp", "--epochs", "3", "--verbose", "0", "--out", "out"]
+    return main(["train", *arguments, *more])
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, evaluation: int) -> None:
+    """The next training ends with Ctrl-C at the end of an epoch."""
+    evaluate = fastconv.models.Sequential._evaluate
+    calls = 0
+
+    def interrupted(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == evaluation:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fastconv.models.Sequential, "_evaluate", interrupted)
+        assert small_train() == 130
+
+
+def test_an_unfinished_training_is_not_begun_anew_unasked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt(monkeypatch, evaluation=2)
+    checkpoint = Path("out/checkpoint")
+    kept = {p.name: p.read_bytes() for p in checkpoint.iterdir()}
+    capsys.readouterr()
+    for more in ((), ("--lr", "0.5")):
+        assert small_train(*more) == 2
+        error = capsys.readouterr().err
+        assert "holds a training that has not finished: go on with it with --resume" in error
+        assert "another --out" in error
+        assert {p.name: p.read_bytes() for p in checkpoint.iterdir()} == kept
+    assert not Path("out/history.json").exists()
+    assert small_train("--resume") == 0
+    record = json.loads(Path("out/history.json").read_text())
+    assert len(record["history"]["loss"]) == 3
+    assert small_train("--lr", "0.5") == 0  # that one had finished
+    assert json.loads(Path("out/history.json").read_text())["learning_rate"] == 0.5
+
+
+def test_results_that_could_not_be_written_are_resumed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The training is over, but not what the command does."""
+    assert small_train() == 0
+    before = Path("out/history.json").read_bytes()
+    write = Path.write_text
+
+    def full(self: Path, text: str, *arguments: Any, **options: Any) -> int:
+        if "history.json" in self.name:
+            write(self, text[:20])
+            raise OSError(28, "No space left on device")
+        return write(self, text, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        assert small_train("--seed", "1") == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert Path("out/history.json").read_bytes() == before
+    assert {p.name for p in Path("out").glob(".*")} == set()
+    assert small_train("--seed", "1") == 2
+    assert "has not finished" in capsys.readouterr().err
+    assert small_train("--seed", "1", "--resume") == 0
+    assert json.loads(Path("out/history.json").read_text())["seed"] == 1
+
+
+def test_a_training_without_an_epoch_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, evaluation=1)
+    assert small_train("--lr", "0.01") == 0
+    assert json.loads(Path("out/history.json").read_text())["learning_rate"] == 0.01
+
+
+def test_notes_of_a_training_that_are_gone_or_damaged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt(monkeypatch, evaluation=2)
+    note = Path("out/checkpoint/options.json")
+    for text, message in (
+        ("{", "options.json"),
+        ("5", "options.json is damaged"),
+        (None, "missing"),
+    ):
+        if text is None:
+            note.unlink()
+        else:
+            note.write_text(text)
+        assert small_train("--resume") == 2
+        assert message in capsys.readouterr().err
+    assert small_train() == 2
+    assert "has not finished" in capsys.readouterr().err
+
+
+def test_a_plan_that_does_not_fit_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(memory, "SMALL", 0)
+    monkeypatch.setattr(memory, "available", lambda: (5, "free memory"))
+    assert small_train() == 2
+    error = capsys.readouterr().err
+    assert "fastconv train: error: the train plan for batches of" in error
+    assert "Traceback" not in error

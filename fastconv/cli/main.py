@@ -67,8 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"fastconv.cli.{options.command}"
         ).run
         return run(options)
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"fastconv {options.command}: error: {error}", file=sys.stderr)
+    except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        print(f"fastconv {options.command}: error: {error or 'out of memory'}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"fastconv {options.command}: interrupted", file=sys.stderr)

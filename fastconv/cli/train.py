@@ -17,8 +17,10 @@ from fastconv import applications, config
 from fastconv.cli.data import Data, load
 from fastconv.cli.recipes import Recipe, make_optimizer, recipe
 from fastconv.saving.checkpoint import StateDirectory
-from fastconv.saving.files import atomic
+from fastconv.saving.files import atomic, blamed_on
 from fastconv.utils import plots
+
+_FINISHED = "finished"  # in the note of a training: its results are written
 
 
 def run(options: argparse.Namespace) -> int:
@@ -68,6 +70,8 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
 
     written = _write(folder, model, history, data, chosen, options)
+    note = checkpoint / "options.json"
+    _write_note(note, {**_read_note(note), _FINISHED: True})
     console = Console()
     console.print(_table(model, history, data, seconds, options.resume))
     print(f"Wrote {', '.join(written)} to {folder}")
@@ -77,7 +81,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _checkpoint(folder: Path, chosen: Recipe, options: argparse.Namespace) -> Path:
-    """The directory of checkpoints in ``folder``; empty, or to be resumed from."""
+    """The directory of checkpoints in ``folder``; empty, or to be resumed from.
+
+    Raises:
+        FileExistsError: if an unfinished training is there that is not to be resumed.
+        ValueError: if what is to be resumed has other options, or is damaged.
+        OSError: if another training uses it, or it cannot be written.
+    """
     path = folder / "checkpoint"
     note = path / "options.json"
     wanted = {
@@ -89,22 +99,61 @@ def _checkpoint(folder: Path, chosen: Recipe, options: argparse.Namespace) -> Pa
         "--seed": options.seed,
         "--conv-precision": config.conv_precision(),
     }
-    if options.resume and note.exists():
-        known = json.loads(note.read_text(encoding="utf-8"))
-        for name, value in wanted.items():
-            if known.get(name) != value:
-                raise ValueError(
-                    f"the training in {folder} has {name} {known.get(name)}, not {value}: it can "
-                    "only be resumed with the same"
-                )
-        return path
     with closing(StateDirectory(path)) as states:
-        note.unlink(missing_ok=True)
-        states.clear()
-    path.mkdir(exist_ok=True)
-    with atomic(note) as temporary:
-        temporary.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        known = _read_note(note)
+        if options.resume:
+            if states.read() is not None:
+                if not known:
+                    raise ValueError(
+                        f"{note} is missing, and with it what the training in {folder} is: remove "
+                        f"{path} to begin anew"
+                    )
+                _check_same(folder, known, wanted)
+        else:
+            if not known.get(_FINISHED) and _has_begun(states.read()):
+                raise FileExistsError(
+                    f"{folder} holds a training that has not finished: go on with it with "
+                    f"--resume, give another --out, or remove {path}"
+                )
+            states.clear()  # before the note: a state is never beside the note of another training
+        path.mkdir(exist_ok=True)
+        _write_note(note, {**wanted, _FINISHED: False})
     return path
+
+
+def _read_note(note: Path) -> dict[str, Any]:
+    """The options of the training that a directory belongs to, empty if it has none.
+
+    Raises:
+        ValueError: if the file is damaged.
+    """
+    if not note.exists():
+        return {}
+    with blamed_on(note, "the options of a training"):
+        return dict(json.loads(note.read_text(encoding="utf-8")))
+
+
+def _write_note(note: Path, content: dict[str, Any]) -> None:
+    with atomic(note) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _check_same(folder: Path, known: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise ValueError if a training cannot be resumed with these options."""
+    for name, value in wanted.items():
+        if known.get(name) != value:
+            raise ValueError(
+                f"the training in {folder} has {name} {known.get(name)}, not {value}: it can "
+                "only be resumed with the same"
+            )
+
+
+def _has_begun(state: Any) -> bool:
+    """Whether a state is worth something: one is kept before the first step, too."""
+    if state is None:
+        return False
+    position = state.get("position", {}) if isinstance(state, dict) else {}
+    return (position.get("epoch"), position.get("step")) != (0, 0)
 
 
 def _write(
@@ -128,7 +177,8 @@ def _write(
         "conv_precision": config.conv_precision(),
         "history": history,
     }
-    (folder / "history.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    with atomic(folder / "history.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     written = ["model.keras", "history.json"]
     if plots.available():
         plots.curves(history, folder / "curves.png", f"{options.model} on {data.name}")

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.tensor import Array
+from fastconv.saving.files import sync_directory
 
 MAGIC = b"fastconv training state 1\n"
 CHUNK = 1 << 20  # bytes written at a time
@@ -140,7 +141,7 @@ class StateDirectory:
         """Put a new state in the place of the newest, which becomes the previous one.
 
         Raises:
-            OSError: if it could not be written; those that were there are untouched.
+            OSError: if it could not be written, or may not last; the last one that did is there.
             TypeError: if the state holds something other than numbers, texts and arrays.
         """
         parts = list(encode(state))
@@ -149,7 +150,7 @@ class StateDirectory:
             with suppress(FileNotFoundError):
                 self.current.replace(self.previous)
             self._new.replace(self.current)
-            self._sync()
+            sync_directory(self.path)
         except OSError as error:
             with suppress(OSError):
                 self._new.unlink(missing_ok=True)
@@ -169,14 +170,6 @@ class StateDirectory:
                 while rest:
                     rest = rest[os.write(handle, rest) :]
             os.fsync(handle)
-        finally:
-            os.close(handle)
-
-    def _sync(self) -> None:
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            with suppress(OSError):  # not every file system can sync a directory
-                os.fsync(handle)
         finally:
             os.close(handle)
 

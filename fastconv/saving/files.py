@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# What systems say of a directory that cannot be synced, or not be opened for it.
+_NOT_SYNCED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EISDIR}
 
 
 @contextmanager
@@ -15,6 +19,9 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A new file beside ``path`` that takes its place when everything is written and synced.
 
     When something fails, the new file is removed and the old one stays as it was.
+
+    Raises:
+        OSError: if it cannot be written. A disk that fails after the exchange leaves the new file.
     """
     target = Path(path)
     if not target.parent.is_dir():
@@ -28,10 +35,22 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         temporary.chmod(mode)
         temporary.replace(target)
-        with suppress(OSError):  # not every file system can sync a directory
-            _sync(target.parent)
+        sync_directory(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory last, where the file system can.
+
+    Raises:
+        OSError: if the disk fails.
+    """
+    try:
+        _sync(path)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED:
+            raise
 
 
 def _sync(path: Path) -> None:
