@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         ).run
         return run(options)
     except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
-        print(f"fastconv {options.command}: error: {error or 'out of memory'}", file=sys.stderr)
+        print(
+            f"fastconv {options.command}: error: {str(error) or 'out of memory'}", file=sys.stderr
+        )
         return 2
     except KeyboardInterrupt:
         print(f"fastconv {options.command}: interrupted", file=sys.stderr)
