@@ -350,6 +350,75 @@ def test_arrays_that_change_and_go_during_fit() -> None:
     assert model.predict(np.ones((4, 6)), verbose=0).shape == (4, 3)
 
 
+@pytest.mark.parametrize("kind", ["predict", "evaluate"])
+def test_arrays_that_change_and_go_during(kind: str) -> None:
+    """As during fit; afterwards the model gives what it gave before."""
+    x = np.ones((256, 6), np.float32)
+    y = np.zeros(256, np.int32)
+    calm = np.ones((4, 6), np.float32)
+    model = Sequential([layers.Input((6,)), layers.Dense(3)])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    expected = model.predict(calm, verbose=0)
+    stop = threading.Event()
+
+    def disturb(x: Array, y: Array) -> None:
+        rng = np.random.default_rng(0)
+        while not stop.is_set():
+            x[:] = rng.choice(np.array([np.nan, np.inf, 3e38, 0, 1], np.float32), x.shape)
+            y[:] = rng.choice(np.array([-(2**31), -1, 0, 3, 2**31 - 1], np.int64), y.shape)
+            with contextlib.suppress(ValueError):
+                x.resize((1, 6))
+
+    thread = threading.Thread(target=disturb, args=(x, y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread.start()
+        try:
+            for _ in range(40):
+                with contextlib.suppress(ValueError):  # where the check of the data met them
+                    if kind == "evaluate":
+                        model.evaluate(x, y, batch_size=8, verbose=0)
+                    else:
+                        assert model.predict(x, batch_size=8, verbose=0).shape == (256, 3)
+        finally:
+            stop.set()
+            thread.join()
+    np.testing.assert_array_equal(model.predict(calm, verbose=0), expected)
+
+
+@pytest.mark.parametrize("kind", ["predict", "evaluate"])
+def test_arrays_that_are_let_go_during(kind: str) -> None:
+    """Nobody holds the data but the model, and their memory cannot be closed under it."""
+    files = [mmap.mmap(-1, 256 * 6 * 4), mmap.mmap(-1, 256 * 4)]
+    data = [np.frombuffer(files[0], np.float32).reshape(256, 6), np.frombuffer(files[1], np.int32)]
+    if kind == "predict":
+        data.pop()
+        files.pop()
+    model = Sequential([layers.Input((6,)), layers.Dense(3, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    refused = []
+
+    class LetGo(callbacks.Callback):
+        def on_predict_batch_begin(self, batch: int, logs: Any = None) -> None:
+            data.clear()
+            gc.collect()
+            for file in files if batch == 3 else []:
+                try:
+                    file.close()
+                except BufferError as error:
+                    refused.append(error)
+
+        on_test_batch_begin = on_predict_batch_begin
+
+    if kind == "predict":
+        found = model.predict(data[0], 8, verbose=0, callbacks=[LetGo()])
+        np.testing.assert_array_equal(found, np.full((256, 3), found[0, 0]))
+    else:
+        found = model.evaluate(data[0], data[1], 8, verbose=0, callbacks=[LetGo()])
+        np.testing.assert_allclose(found, math.log(3), rtol=1e-5)
+    assert len(refused) == len(files)
+
+
 def test_arrays_that_are_let_go_during_fit() -> None:
     """Nobody holds the data but `fit`, and their memory cannot be closed under it."""
     files = [mmap.mmap(-1, 256 * 6 * 4), mmap.mmap(-1, 256 * 4)]

@@ -23,6 +23,8 @@ def hard_silu(x: Any) -> Any:
 
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, ``alpha * (exp(x / alpha) - 1)`` elsewhere (Barron, arXiv:1704.07483)."""
+    if not alpha:
+        raise ValueError("celu: alpha must not be 0")
     x = as_float(x)
     return elu(x * (1.0 / alpha), 1.0) * float(alpha)
 

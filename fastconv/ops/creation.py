@@ -49,6 +49,8 @@ def arange(
     array([0, 1, 2], dtype=int32)
     """
     first, last = (0, start) if stop is None else (start, stop)
+    if step == 0:
+        raise ValueError("arange: step must not be 0")
     values = np.arange(first, last, step)
     if dtype is None and values.dtype.kind == "i" and values.size:
         int32 = np.iinfo(np.int32)

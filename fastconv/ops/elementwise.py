@@ -93,6 +93,8 @@ def round(x: Any, decimals: int = 0) -> Any:
     """
     if not decimals:
         return bind("round", operand(x))
+    if not -38 < decimals < 38:
+        raise ValueError(f"round: float32 has no power of ten for {decimals} decimals")
     scale = 10.0**decimals
     return divide(bind("round", multiply(operand(x), scale)), scale)
 

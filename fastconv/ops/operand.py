@@ -49,7 +49,7 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> li
 def pair(name: str, argument: str, value: int | Sequence[int]) -> list[int]:
     """Two positive integers, from one or two."""
     values = [value, value] if isinstance(value, (int, np.integer)) else list(value)
-    if len(values) != 2 or any(int(v) != v or v < 1 for v in values):
+    if len(values) != 2 or any(int(v) != v or not 0 < v < 2**63 for v in values):
         raise ValueError(f"{name}: {argument} must be one or two positive integers, got {value!r}")
     return [int(v) for v in values]
 

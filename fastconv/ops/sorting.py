@@ -161,7 +161,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     x = known_array("bincount", x)
     w = None if weights is None else known_array("bincount", weights)
     if x.ndim > 1:
-        n = max(int(x.max(initial=-1)) + 1, minlength)
+        n = max(int(x.max()) + 1 if x.size else 0, minlength)
         return np.stack([bincount(r, None if w is None else w[i], n) for i, r in enumerate(x)])
     return np.bincount(x, w, minlength).astype(np.int32 if w is None else np.float32)
 

@@ -254,8 +254,10 @@ def _integers(name: str, x: Any) -> Any:
 
 def _of_integers(name: str, f: Any, x1: Any, x2: Any) -> Any:
     a, b = _integers(name, x1), _integers(name, x2)
-    dtype = a.dtype if str(a.dtype) == str(b.dtype) else "int32"
-    return _on_host(name, f, a, b, str(dtype))
+    dtype = str(a.dtype) if str(a.dtype) == str(b.dtype) else "int32"
+    if dtype == "bool" and not name.startswith("bitwise"):  # of two booleans a number
+        dtype = "int32"
+    return _on_host(name, f, a, b, dtype)
 
 
 def bitwise_and(x: Any, y: Any) -> Any:

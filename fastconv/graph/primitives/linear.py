@@ -91,6 +91,7 @@ def _dense_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
 
 def _dense_input_grad_rule(dy: Tensor, w: Tensor, *, precision: str = "float32") -> Spec:
     check_precision("dense_input_grad", precision)
+    need_float("dense_input_grad", dy=dy, kernel=w)
     need_rank("dense_input_grad", "kernel", w, 2, "(inputs, units)")
     if dy.ndim < 1 or dy.shape[-1] != w.shape[1]:
         raise ValueError(f"dense_input_grad: dy {dy.shape} does not fit a kernel {w.shape}")
@@ -108,6 +109,7 @@ def _dense_weight_grad_rule(
     x: Tensor, dy: Tensor, *, bias: int = 0, precision: str = "float32"
 ) -> Spec | list[Spec]:
     check_precision("dense_weight_grad", precision)
+    need_float("dense_weight_grad", x=x, dy=dy)
     if x.shape[:-1] != dy.shape[:-1]:
         raise ValueError(f"dense_weight_grad: x {x.shape} does not go with dy {dy.shape}")
     dw = ((x.shape[-1], dy.shape[-1]), x.dtype)
@@ -312,6 +314,7 @@ def _im2col_rule(
     padding: Sequence[int],
     dilation: Sequence[int],
 ) -> Spec:
+    need_float("im2col", inputs=x)
     need_rank("im2col", "inputs", x, 4, "(batch, height, width, channels)")
     oh, ow = window_counts("im2col", x.shape[1:3], kernel_shape, strides, dilation, padding)
     channels = x.shape[3]
@@ -333,6 +336,7 @@ def _col2im_rule(
     dilation: Sequence[int],
     input_shape: Sequence[int],
 ) -> Spec:
+    need_float("col2im", columns=cols)
     need_rank("col2im", "columns", cols, 4, "(batch, height, width, kernel size * channels)")
     counts = window_counts("col2im", input_shape, kernel_shape, strides, dilation, padding)
     taps, depth = kernel_shape[0] * kernel_shape[1], cols.shape[3]

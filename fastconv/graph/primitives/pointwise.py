@@ -225,7 +225,10 @@ def _from_output(
     def rule(dy: Tensor, y: Tensor, **_attrs: Any) -> Spec:
         if dy.shape != y.shape:
             raise ValueError(f"{name}: dy and y must have one shape, got {dy.shape} and {y.shape}")
-        return y.shape, promote(dy.dtype, y.dtype)
+        dtype = promote(dy.dtype, y.dtype)
+        if not is_float(dtype):
+            raise TypeError(f"{name}: dy and y must be float32, got {dy.dtype} and {y.dtype}")
+        return y.shape, dtype
 
     def vjp(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
         dy, y = node.inputs

@@ -23,6 +23,7 @@ def _rule(name: str) -> Any:
 
 def _grad_rule(name: str) -> Any:
     def rule(dy: Tensor, y: Tensor) -> Spec:
+        need_float(name, dy=dy, y=y)
         need_shape(name, "dy", dy, y.shape)
         return y.shape, y.dtype
 
