@@ -460,3 +460,11 @@ def test_a_program_that_is_a_circle_is_refused() -> None:
     flow.set_inputs(flow.steps[0], [flow.steps[1].outputs[0]])
     with pytest.raises(RuntimeError, match="circle"):
         flow.settle()
+
+
+def test_dense_layers_of_a_vector() -> None:
+    x, dy = np.array([3, 1], np.float32), np.array([2, 5], np.float32)
+    w = np.array([[3, 1], [2, 7]], np.float32)
+    np.testing.assert_array_equal(bind("dense", x, w), x @ w)
+    np.testing.assert_array_equal(bind("dense_input_grad", dy, w), w @ dy)
+    np.testing.assert_array_equal(bind("dense_weight_grad", x, dy), np.outer(x, dy))

@@ -18,15 +18,7 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Any:
     (2, 4)
     """
     row = [] if bias is None else [as_float(bias)]
-    return _dense(as_float(x), as_float(kernel), *row)
-
-
-def _dense(x: Any, kernel: Any, *bias: Any) -> Any:
-    """The primitive, which takes rows: a vector is one."""
-    if x.ndim != 1 or kernel.ndim != 2 or x.shape[0] is None:
-        return bind("dense", x, kernel, *bias)
-    row = bind("reshape", x, shape=[1, *x.shape])
-    return bind("reshape", bind("dense", row, kernel, *bias), shape=[kernel.shape[1]])
+    return bind("dense", as_float(x), as_float(kernel), *row)
 
 
 def matmul(x1: Any, x2: Any) -> Any:
@@ -96,4 +88,4 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     x = bind("reshape", bind("transpose", x1, perm=free_a + over_a), shape=[*rows, inner])
     width = int(np.prod(columns, dtype=np.int64))
     w = bind("reshape", bind("transpose", x2, perm=over_b + free_b), shape=[inner, width])
-    return bind("reshape", _dense(x, w), shape=[*rows, *columns])
+    return bind("reshape", bind("dense", x, w), shape=[*rows, *columns])

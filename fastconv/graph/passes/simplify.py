@@ -318,7 +318,8 @@ def _rank_one(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs:
     """Dense layers of one row without a batch axis: the core's have rows."""
     if len(inputs[0].shape) != 1:
         return None
-    weights = "weight_grad" in s.name
+    name = s.name  # which the calls below change
+    weights = "weight_grad" in name
     rows = 2 if weights else 1
     operands = [
         s.one("reshape", [v], ((1, *v.shape), v.dtype), shape=[1, *_sized(v.shape)])
@@ -326,9 +327,9 @@ def _rank_one(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs:
     ]
     operands += inputs[rows:]
     if weights:
-        return s.apply(s.name, operands, attrs, specs)
+        return s.apply(name, operands, attrs, specs)
     shape, dtype = specs[0]
-    row = s.apply(s.name, operands, attrs, [((1, *shape), dtype)])[0]
+    row = s.apply(name, operands, attrs, [((1, *shape), dtype)])[0]
     return [s.one("reshape", [row], specs[0], shape=_sized(shape))]
 
 
