@@ -96,7 +96,8 @@ void multiply_tiles(const WinogradTiles& v, const float* u, index_t u_plane, con
   }
 }
 
-// `rows` of dU by NV vectors, in panels of two vectors (one, where NV is one) `panel` floats apart.
+// kChannels rows of dU by NV vectors, in panels of two vectors (one, where NV is one) that are
+// `panel` floats apart; each line of four vectors is fetched before it is added to.
 template <class Element, int kChannels, int NV>
 FC_INLINE void accumulate_tile(const float* v, const float* z, index_t z_stride, index_t count,
                                float* du, index_t panel, bool add, const char* soon,
@@ -139,16 +140,16 @@ void accumulate(const WinogradTiles& v, const WinogradTiles& z, index_t first, i
   for (index_t p = first; p < last; ++p) {
     float* out = du + p * du_plane;
     const auto panel = [&](auto channels_at_once, auto vectors, index_t k) FC_LAMBDA {
-      constexpr int kRows = channels_at_once, NV = vectors;
+      constexpr int kTogether = channels_at_once, NV = vectors;
       const float* b = z.data + p * z.plane + k * z.tiles;
       float* to = out + k * rows;
-      for (index_t c = 0; c < rows; c += kRows) {
+      for (index_t c = 0; c < rows; c += kTogether) {
         const float* a = v.data + p * v.plane + c / L * L * v.tiles + c % L;
         const char* soon;
         const index_t lines = next_lines(left, count, soon);
-        accumulate_tile<Element, kRows, NV>(a, b, z.tiles * L, count, to, rows * 2 * L, add, soon,
-                                            lines);
-        to += kRows * (NV < 2 ? NV : 2) * L;
+        accumulate_tile<Element, kTogether, NV>(a, b, z.tiles * L, count, to, rows * 2 * L, add,
+                                                soon, lines);
+        to += kTogether * (NV < 2 ? NV : 2) * L;
       }
     };
     index_t k = 0;
