@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import HOME
 
 import fastconv
 from fastconv.cli import main
@@ -32,7 +33,7 @@ PARAMETERS = {
 @pytest.fixture(autouse=True)
 def bench_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(str(BENCH))
-    monkeypatch.setenv("PYTHONPATH", str(Path(fastconv.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(HOME))
     yield
     for name in ("growth", "inference", "layers"):
         sys.modules.pop(name, None)

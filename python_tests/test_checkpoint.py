@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from children import printed
 from interrupted import Interrupt, X, Y, assert_same, compiled, interrupted
 
 import fastconv
@@ -17,22 +16,13 @@ from fastconv import callbacks, config
 from fastconv.models import Sequential
 from fastconv.saving.checkpoint import StateDirectory, decode, encode
 
-HOME = Path(fastconv.__file__).parents[1]
 MEMORY = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
 
 
 def crashes(*options: str) -> Any:
     folder = ["--folder", MEMORY] if MEMORY else []
-    ran = subprocess.run(
-        [sys.executable, str(Path(__file__).parent / "crashes.py"), *options, *folder],
-        env={**os.environ, "PYTHONPATH": str(HOME)},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout.splitlines()[-1])
+    out = printed(str(Path(__file__).parent / "crashes.py"), *options, *folder)
+    return json.loads(out.splitlines()[-1])
 
 
 @pytest.mark.parametrize("by", ["KILL", "INT", "TERM"])

@@ -4,7 +4,6 @@ import errno
 import os
 import resource
 import stat
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,15 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from children import printed, run
 from interrupted import X, Y, assert_same, compiled, interrupted
 
-import fastconv
 from fastconv import callbacks
 from fastconv.saving import checkpoint
 from fastconv.saving.checkpoint import StateDirectory
 from fastconv.saving.files import atomic
 
-HOME = Path(fastconv.__file__).parents[1]
 MEMORY = next((f for f in ("/dev/shm",) if os.access(f, os.W_OK)), None)
 
 
@@ -316,15 +314,7 @@ parent.write({{"i": 1}})
 parent.clear()
 parent.close()
 """
-    ran = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(HOME)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    printed("-c", code)
 
 
 def test_two_trainings_at_once(tmp_path: Path) -> None:
@@ -335,14 +325,7 @@ def test_two_trainings_at_once(tmp_path: Path) -> None:
             with pytest.raises(BlockingIOError, match="in use by another training"):
                 compiled().fit(X, Y, verbose=0, checkpoint=tmp_path)
             code = f"from fastconv.saving.checkpoint import *\nStateDirectory({str(tmp_path)!r})"
-            other = subprocess.run(
-                [sys.executable, "-c", code],
-                env={**os.environ, "PYTHONPATH": str(HOME)},
-                cwd=HOME,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            other = run("-c", code)
             assert other.returncode != 0
             assert "BlockingIOError" in other.stderr
             self.refusals += 1

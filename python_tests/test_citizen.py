@@ -1,19 +1,14 @@
 """fastconv beside other libraries, and where a machine lacks what is usually there."""
 
 import importlib.util
-import os
 import shutil
 import signal
 import subprocess
-import sys
 from itertools import permutations
 from pathlib import Path
 
+import children
 import pytest
-
-import fastconv
-
-HOME = Path(fastconv.__file__).parents[1]
 
 TRAIN = """
 import hashlib
@@ -39,14 +34,8 @@ def bits():
 
 def run(code: str, *before: str, **environment: str) -> str:
     """The last line that a program prints; it must end without an error."""
-    done = subprocess.run(
-        [*before, sys.executable, "-c", TRAIN + code],
-        env={**os.environ, "PYTHONPATH": str(HOME), "PYTHONDONTWRITEBYTECODE": "1", **environment},
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = children.run(
+        "-c", TRAIN + code, before=before, PYTHONDONTWRITEBYTECODE="1", **environment
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1]

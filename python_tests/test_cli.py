@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from children import run
 
 import fastconv
 from fastconv import _core, config
@@ -36,16 +35,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "100", "PYTHONWARNINGS": "error"}
-    environment["PYTHONPATH"] = str(Path(fastconv.__file__).parents[1])  # the same fastconv as here
-    return subprocess.run(
-        [sys.executable, "-m", "fastconv", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=300,
-        check=False,
-    )
+    here = Path.cwd()
+    return run("-m", "fastconv", *arguments, folder=here, COLUMNS="100", PYTHONWARNINGS="error")
 
 
 @pytest.fixture(scope="module")

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import children
 import pytest
 
-import fastconv
 from fastconv.cli import main
 from fastconv.compat.check import Problem, check
 
 
 def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
-    return subprocess.run(
-        [sys.executable, "-m", "fastconv", "run", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=folder,
-        timeout=300,
-        check=False,
-    )
+    return children.run("-m", "fastconv", "run", *arguments, folder=folder)
 
 
 PATHS = """

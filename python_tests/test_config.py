@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random as python_random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from children import printed
 
 import fastconv
 from fastconv import config, layers, ops, random
@@ -150,8 +149,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         "import sys, fastconv; fastconv.__version__; "
         "print([m for m in ('h5py', 'rich', 'matplotlib', 'fastconv.layers') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert printed("-c", code).strip() == "[]"
 
 
 def test_the_package_shows_what_it_has() -> None:

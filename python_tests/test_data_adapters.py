@@ -1,5 +1,8 @@
 """What can be passed as data, and how it is read."""
 
+import random
+import signal
+import threading
 import time
 
 import numpy as np
@@ -217,6 +220,35 @@ def test_batches_are_made_ahead():
     assert len(made) >= 3
     iterator.close()
     assert len(made) <= 5
+
+
+def test_an_interrupt_at_any_moment_ends_the_thread_that_makes_batches():
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    def source():
+        while True:
+            yield as_rows(X[:2])
+
+    def all_of(batches):
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(2e-5, 2e-3))
+        for _ in ahead(batches):
+            pass
+
+    rng = random.Random(4)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        for _ in range(400):
+            batches = source()
+            with pytest.raises(KeyboardInterrupt):
+                all_of(batches)
+            limit = time.monotonic() + 20
+            while any(t.name == "fastconv-batches" and t.is_alive() for t in threading.enumerate()):
+                assert time.monotonic() < limit
+            next(batches)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_steps_go_on_where_the_last_epoch_stopped():

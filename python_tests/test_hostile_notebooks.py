@@ -1,15 +1,12 @@
 """Notebooks and scripts that are damaged or made to do harm."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run
 
-import fastconv
 from fastconv.cli import main
 
 
@@ -115,9 +112,7 @@ def test_a_link_in_the_place_of_the_result_is_not_followed(tmp_path: Path) -> No
     path, result = tmp_path / "n.ipynb", tmp_path / "n.out.ipynb"
     result.symlink_to(secret)
     path.write_text(json.dumps(one_cell()))
-    environment = os.environ | {"PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
-    command = [sys.executable, "-m", "fastconv", "run", "--unchecked", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = run("-m", "fastconv", "run", "--unchecked", str(path))
     assert done.returncode == 0, done.stderr
     assert secret.read_text() == "mine"
     assert not result.is_symlink()
@@ -132,9 +127,7 @@ def test_a_cell_that_ends_the_kernel(tmp_path: Path) -> None:
     ends = one_cell(id="b", source="import os\nos._exit(3)")["cells"]
     made = one_cell()
     path.write_text(json.dumps(made | {"cells": made["cells"] + ends}))
-    environment = os.environ | {"PYTHONPATH": str(Path(fastconv.__file__).parents[1])}
-    command = [sys.executable, "-m", "fastconv", "run", "--unchecked", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = run("-m", "fastconv", "run", "--unchecked", str(path))
     assert done.returncode == 1
     assert "Kernel died" in done.stderr
     assert "Traceback" not in done.stderr

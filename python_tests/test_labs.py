@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import printed
 
-import fastconv
 from fastconv.compat.check import check
 from fastconv.compat.notebook import code_cells
 from fastconv.datasets import cifar10, mnist, pima, store
@@ -38,20 +35,7 @@ def lab(name: str, folder: Path, **settings: int) -> str:
         source.insert(at + 1, f"{setting} = {value}\n")
     copy = folder / path.name
     copy.write_text(json.dumps(notebook), encoding="utf-8")
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(fastconv.__file__).parents[1]),
-        "OMP_NUM_THREADS": "2",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "fastconv", "run", copy.name],
-        capture_output=True,
-        text=True,
-        env=environment,
-        cwd=folder,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    printed("-m", "fastconv", "run", copy.name, folder=folder, OMP_NUM_THREADS="2")
     run = json.loads((folder / f"{path.stem}.out.ipynb").read_text(encoding="utf-8"))
     outputs = [o for c in run["cells"] for o in c.get("outputs", [])]
     return "".join("".join(o.get("text", [])) for o in outputs)

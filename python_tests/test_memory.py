@@ -1,20 +1,15 @@
 """Memory: what does not fit is said before it starts, and nothing piles up."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import children
 import numpy as np
 import pytest
 
-import fastconv
 from fastconv import config, layers
 from fastconv.models import Sequential
 from fastconv.training import memory
-
-HOME = Path(fastconv.__file__).parents[1]
 
 
 def compiled(size: int = 32) -> Sequential:
@@ -94,15 +89,7 @@ def test_what_the_system_says(tmp_path: Path) -> None:
 
 
 def run(code: str) -> Any:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": f"{HOME}:{Path(__file__).parent}"},
-        cwd=HOME,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return children.run("-c", code, PYTHONPATH=f"{children.HOME}:{Path(__file__).parent}")
 
 
 def test_a_limit_of_address_space() -> None:

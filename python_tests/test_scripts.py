@@ -5,15 +5,12 @@ The scripts of Keras 3 print only what must be the same on both; all of them che
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from children import printed
 from real_keras import import_keras
 
-import fastconv
 from fastconv.datasets import cifar10, mnist, store
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
@@ -30,24 +27,9 @@ COMPARED = (
 )
 
 
-def printed(*command: str, folder: Path, **variables: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *command],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "2"} | variables,
-        cwd=folder,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def run(name: str, folder: Path) -> str:
-    here = str(Path(fastconv.__file__).parents[1])
     script = str(SCRIPTS / f"{name}.py")
-    return printed("-m", "fastconv", "run", script, folder=folder, PYTHONPATH=here)
+    return printed("-m", "fastconv", "run", script, folder=folder, OMP_NUM_THREADS="2")
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in SCRIPTS.glob("*.py")))
@@ -60,5 +42,7 @@ def test_a_script_runs_unchanged(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMPARED)
 def test_a_script_prints_what_it_prints_with_keras(name: str, tmp_path: Path) -> None:
     import_keras()
-    expected = printed(str(SCRIPTS / f"{name}.py"), folder=tmp_path, KERAS_BACKEND="torch")
+    expected = printed(
+        str(SCRIPTS / f"{name}.py"), folder=tmp_path, KERAS_BACKEND="torch", OMP_NUM_THREADS="2"
+    )
     assert run(name, tmp_path).splitlines() == expected.splitlines()

@@ -3,21 +3,20 @@
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
+from children import printed
 
-import fastconv
 from fastconv import _core, callbacks, config, layers
 from fastconv.models import Sequential
 
-HOME = Path(fastconv.__file__).parents[1]  # children run there, with the fastconv under test
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((96, 12, 12, 3)).astype(np.float32)
 Y = RNG.integers(0, 4, 96)
@@ -69,19 +68,12 @@ def same_threads_after():
 
 
 def start(code: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", NET + textwrap.dedent(code)],
-        env={**os.environ, "PYTHONPATH": str(HOME), **environment},
-        cwd=HOME,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return children.start(NET + textwrap.dedent(code), **environment)
 
 
 def finish(process: subprocess.Popen[str]) -> str:
     """What the program printed; it must end by itself, without an error."""
-    out, err = process.communicate(timeout=60)
+    out, err = children.finish(process)
     assert process.returncode == 0, err
     return out
 
@@ -250,12 +242,7 @@ def test_a_spawned_child_predicts(tmp_path: Path) -> None:
             """
         )
     )
-    subprocess.run(
-        [sys.executable, str(script)],
-        env={**os.environ, "PYTHONPATH": str(HOME)},
-        check=True,
-        timeout=60,
-    )
+    children.printed(str(script))
 
 
 def test_the_interpreter_ends_while_a_daemon_thread_trains() -> None:
@@ -317,25 +304,17 @@ def test_signals_end_a_training_program(name: str, source: str) -> None:
     assert process.stdout.readline().strip() == "ready"
     time.sleep(0.3)
     process.send_signal(getattr(signal, name))
-    process.communicate(timeout=30)
+    children.finish(process)
     assert process.returncode == -getattr(signal, name)
 
 
-def test_default_number_of_threads() -> None:
+def test_default_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     code = "import os; from fastconv import _core; print(_core.num_threads())"
     one = sorted(os.sched_getaffinity(0))[0]
     assert int(finish(start(code, OMP_NUM_THREADS="3"))) == 3
     assert int(finish(start(code, OMP_NUM_THREADS="100000"))) == 256
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
-    pinned = subprocess.run(
-        [sys.executable, "-c", f"import os; os.sched_setaffinity(0, [{one}])\n{code}"],
-        env={**environment, "PYTHONPATH": str(HOME)},
-        cwd=HOME,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert int(pinned.stdout) == 1
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert int(printed("-c", f"import os; os.sched_setaffinity(0, [{one}])\n{code}")) == 1
 
 
 def test_cpu_quota_of_control_groups(tmp_path: Path) -> None:

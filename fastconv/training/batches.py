@@ -157,37 +157,39 @@ class Batches:
 
 def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
     """The same batches, made by a thread while the one before is being used."""
-    ready: queue.Queue[tuple[Rows | None, BaseException | None]] = queue.Queue(size)
-    stop = threading.Event()
-
-    def put(item: tuple[Rows | None, BaseException | None]) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
+    # SimpleQueue is C: an interrupt within a Queue or an Event can leave its lock taken for ever.
+    ready: queue.SimpleQueue[tuple[Rows | None, BaseException | None]] = queue.SimpleQueue()
+    room: queue.SimpleQueue[None] = queue.SimpleQueue()
+    stopped = False
 
     def work() -> None:
         try:
-            for batch in batches:
-                put((batch, None))
-                if stop.is_set():
+            while True:
+                room.get()
+                if stopped:
                     return
-            put((None, None))
+                batch = next(batches, None)
+                ready.put((batch, None))
+                if batch is None:
+                    return
         except BaseException as error:
-            put((None, error))
+            ready.put((None, error))
 
     thread = threading.Thread(target=work, name="fastconv-batches", daemon=True)
-    thread.start()
     try:
+        thread.start()
+        for _ in range(size):
+            room.put(None)
         while True:
             batch, error = ready.get()
             if error is not None:
                 raise error
             if batch is None:
                 return
+            room.put(None)
             yield batch
     finally:
-        stop.set()
-        thread.join()
+        stopped = True
+        room.put(None)
+        if thread.is_alive():
+            thread.join()
