@@ -137,7 +137,8 @@ def train(data: str, save_freq: Any, folder: Path) -> str:
 def attempt(work: Callable[[], str]) -> tuple[int, int]:
     """Fork a process that does ``work``; its number, and where its answer can be read.
 
-    It ends at SIGINT as Python does, but only within its work, not within what follows here.
+    It ends at SIGINT as Python does, even if a shell in the background handed down that SIGINT is
+    ignored, but only within its work, not within what follows here.
     """
     reading, writing = os.pipe()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -146,6 +147,7 @@ def attempt(work: Callable[[], str]) -> tuple[int, int]:
         status = 1
         try:
             os.close(reading)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             answer = work().encode()
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

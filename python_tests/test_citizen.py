@@ -100,6 +100,24 @@ print("done")
     assert run(code) == "done"
 
 
+def test_workers_of_a_test_runner(expected: str, tmp_path: Path) -> None:
+    """Processes that pytest-xdist starts train at the same time."""
+    pytest.importorskip("xdist")
+    tests = f"""
+{TRAIN}
+import pytest
+
+@pytest.mark.parametrize("i", range(6))
+def test_bits(i):
+    assert bits() == {expected!r}
+"""
+    path = tmp_path / "test_training.py"
+    path.write_text(tests)
+    out = children.printed("-m", "pytest", "-n", "3", "-p", "no:cacheprovider", str(path))
+    assert "6 passed" in out
+    assert "3 workers" in out
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_a_handler_of_ones_own(name: str) -> None:
     """A handler runs within a step, may stop the training, and the model stays usable."""

@@ -314,7 +314,10 @@ def test_default_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     assert int(finish(start(code, OMP_NUM_THREADS="3"))) == 3
     assert int(finish(start(code, OMP_NUM_THREADS="100000"))) == 256
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    assert int(printed("-c", f"import os; os.sched_setaffinity(0, [{one}])\n{code}")) == 1
+    pinned = f"import os; os.sched_setaffinity(0, [{one}])\n{code}"
+    assert int(printed("-c", pinned)) == 1
+    for nonsense in ("", "many", "0", "-2"):
+        assert int(printed("-c", pinned, OMP_NUM_THREADS=nonsense)) == 1
 
 
 def test_cpu_quota_of_control_groups(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import fastconv
 from fastconv import utils
+from fastconv.datasets import store
 from fastconv.utils import file_utils, plots
 
 
@@ -99,6 +101,30 @@ def test_get_file_fetches_checks_and_unpacks(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"data\.zip"):
         utils.get_file(origin=source.as_uri(), cache_dir=cache, force_download=True)
     assert file_utils.checksum(Path(path)) == digest  # a failed download leaves the old file
+
+
+def test_where_the_home_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "data.txt"
+    source.write_text("kept")
+    monkeypatch.setenv("FASTCONV_HOME", "/proc/none")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    spare = tmp_path / f"fastconv-{os.getuid()}"
+    assert file_utils.cache_dirs() == [Path("/proc/none")]
+    path = utils.get_file(origin=source.as_uri())
+    assert Path(path) == spare / "datasets" / "data.txt"
+    assert spare.stat().st_mode & 0o777 == 0o700
+    source.unlink()
+    assert utils.get_file(origin=source.as_uri()) == path
+    assert ("fastconv's cache", spare / "datasets") in store.data_folders()
+
+    spare.chmod(0o777)  # others could have put files there
+    with pytest.raises(PermissionError, match=r"/proc/none cannot be written to.*FASTCONV_HOME"):
+        utils.get_file(origin=source.as_uri())
+    assert file_utils.cache_dirs() == [Path("/proc/none")]
+    with pytest.raises(FileNotFoundError, match=r"not a folder of this user's alone"):
+        store.load("toy", [], [store.Remote("a", (source.as_uri(),), "0" * 32)])
 
 
 @pytest.mark.parametrize(

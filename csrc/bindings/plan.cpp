@@ -166,7 +166,7 @@ class BoundPlan {
                          const std::optional<py::array>& nanoseconds, std::uint64_t version,
                          const std::string& watch) {
     check_batch(batch);
-    if (watch != "" && watch != "note" && watch != "raise")
+    if (!watch.empty() && watch != "note" && watch != "raise")
       throw std::invalid_argument("watch must be empty, 'note' or 'raise', got '" + watch + "'");
     if (batch < 1) throw std::invalid_argument("the batch size must be at least 1");
     if (count < 0) throw std::invalid_argument("the number of rows must not be negative");
@@ -254,7 +254,7 @@ class BoundPlan {
 
     std::optional<py::error_already_set> error;
     Watch watching(watch == "raise");
-    if (watch != "") epoch.watch = &watching;
+    if (!watch.empty()) epoch.watch = &watching;
     const auto look = [&](std::int64_t done) {  // nothing to destroy while Python runs: see gil.h
       bool onward = true;
       note(watching);

@@ -261,17 +261,17 @@ FC_INLINE void with_width(index_t channels, const F& f) {
 
 template <class Index>
 void max(const PoolShape& s, const float* image, std::int64_t oy, float* y, Index* index) {
-  with_width(s.channels, [&]<int W>() { max_row<W>(s, image, oy, y, index); });
+  with_width(s.channels, [&]<int W> { max_row<W>(s, image, oy, y, index); });
 }
 void average(const PoolShape& s, const float* image, std::int64_t oy, float* y) {
-  with_width(s.channels, [&]<int W>() { average_row<W>(s, image, oy, y); });
+  with_width(s.channels, [&]<int W> { average_row<W>(s, image, oy, y); });
 }
 template <class Index>
 void max_grad(const PoolShape& s, const float* dy, const Index* index, std::int64_t iy, float* dx) {
-  with_width(s.channels, [&]<int W>() { max_grad_row<W>(s, dy, index, iy, dx); });
+  with_width(s.channels, [&]<int W> { max_grad_row<W>(s, dy, index, iy, dx); });
 }
 void average_grad(const PoolShape& s, const float* dy, std::int64_t iy, float* dx) {
-  with_width(s.channels, [&]<int W>() { average_grad_row<W>(s, dy, iy, dx); });
+  with_width(s.channels, [&]<int W> { average_grad_row<W>(s, dy, iy, dx); });
 }
 
 }  // namespace

@@ -99,9 +99,9 @@ FC_INLINE void accumulate_inside(typename VecOf<W>::f32 (&acc)[ROWS][VECTORS], c
       const index_t after = over > 0 ? (over + step - 1) / step : 0;
       const float* ap = a + i * t.a_outer + j * t.a_inner;
       const float* bp = t.b + i * t.b_outer + j * t.b_inner;
-#define FC_ROWS(BEFORE, AFTER)                                                            \
-  accumulate<W, ROWS, VECTORS, false, false, BEFORE, ROWS - AFTER>(acc, ap, a_stride, bp, \
-                                                                   b_stride, depth, soon, 0)
+#define FC_ROWS(BEFORE, AFTER)                                                              \
+  accumulate<W, ROWS, VECTORS, false, false, BEFORE, ROWS - (AFTER)>(acc, ap, a_stride, bp, \
+                                                                     b_stride, depth, soon, 0)
       switch (before * 4 + after) {
         case 0:
           FC_ROWS(0, 0);

@@ -41,14 +41,15 @@ std::atomic<bool> own_threads{false};
 #endif
 
 // For tests of threads: loops are shared however short they are.
-bool shares_every_loop() {
+bool shares_every_loop() noexcept {
   const char* wanted = std::getenv("FASTCONV_SHARE");
   return wanted != nullptr && std::string_view(wanted) == "all";
 }
 
 int default_threads() {
   const char* wanted = std::getenv("OMP_NUM_THREADS");
-  const int count = wanted != nullptr && *wanted != 0 ? omp_get_max_threads() : usable_cpus();
+  const bool valid = wanted != nullptr && std::atoi(wanted) > 0;
+  const int count = valid ? omp_get_max_threads() : usable_cpus();
   return std::clamp(count, 1, kMaxTeam);
 }
 

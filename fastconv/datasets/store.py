@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from fastconv.utils.file_utils import cache_dir, download, keras_cache_dir
+from fastconv.utils.file_utils import cache_dirs, dir_to_write, download, keras_cache_dir
 
 Array = npt.NDArray[Any]
 Split = tuple[tuple[Array, Array], tuple[Array, Array]]
@@ -38,7 +38,7 @@ def data_folders() -> list[tuple[str, Path]]:
     folders = []
     if named := os.environ.get("FASTCONV_DATA"):
         folders.append(("FASTCONV_DATA", Path(named).expanduser()))
-    folders.append(("fastconv's cache", cache_dir() / "datasets"))
+    folders += [("fastconv's cache", folder / "datasets") for folder in cache_dirs()]
     folders.append(("Keras's cache", keras_cache_dir() / "datasets"))
     return folders
 
@@ -90,7 +90,10 @@ def _first(layouts: Sequence[Layout]) -> tuple[Layout, list[Path]] | None:
 
 def _fetch(remotes: Sequence[Remote]) -> list[str]:
     """What went wrong, url by url; empty if every file is in the cache now."""
-    base = cache_dir() / "datasets"
+    try:
+        base = dir_to_write() / "datasets"
+    except OSError as error:
+        return [str(error)]
     for remote in remotes:
         target = base / remote.file
         if target.is_file():

@@ -11,10 +11,11 @@ import stat
 import struct
 import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -30,6 +31,46 @@ def cache_dir() -> Path:
         return Path(home).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fastconv"
+
+
+def cache_dirs() -> list[Path]:
+    """Where files may have been kept before: :func:`cache_dir`, and what stands in for it."""
+    return [cache_dir(), *([spare] if _is_own(spare := _spare_dir()) else [])]
+
+
+def dir_to_write() -> Path:
+    """The cache, made if it is not there. Where it cannot be written to, as in a read-only home, a
+    folder of this user's alone among the temporary files.
+
+    Raises:
+        PermissionError: that one belongs to somebody else.
+    """
+    usual = cache_dir()
+    with suppress(OSError):
+        usual.mkdir(parents=True, exist_ok=True)
+        if os.access(usual, os.W_OK):
+            return usual
+    spare = _spare_dir()
+    with suppress(FileExistsError):
+        spare.mkdir(mode=0o700)
+    if not _is_own(spare):
+        raise PermissionError(
+            f"{usual} cannot be written to, and {spare} is not a folder of this user's alone; "
+            "name another folder with FASTCONV_HOME"
+        )
+    return spare
+
+
+def _spare_dir() -> Path:
+    return Path(tempfile.gettempdir()) / f"fastconv-{os.getuid()}"
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        found = folder.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
 
 
 def keras_cache_dir() -> Path:
@@ -147,7 +188,7 @@ def get_file(
         cache_subdir: Folder under the cache.
         hash_algorithm: ``"auto"`` (by the length of ``file_hash``), ``"sha256"`` or ``"md5"``.
         extract: Unpack a tar or zip archive into ``<fname>_extracted``, and return that folder.
-        cache_dir: Instead of fastconv's cache.
+        cache_dir: Instead of fastconv's cache, or a temporary folder where that cannot be written.
         force_download: Fetch even if the file is there.
 
     Raises:
@@ -166,20 +207,18 @@ def get_file(
     expected = file_hash or md5_hash
     if expected is not None and hash_algorithm not in ("auto", _algorithm_of(expected)):
         raise ValueError(f"file_hash {expected!r} is no {hash_algorithm}")
-    base = Path(cache_dir).expanduser() if cache_dir is not None else _cache()
-    path = base / cache_subdir / name
-    stale = path.exists() and expected is not None and not _matches(path, expected)
-    if force_download or stale or not path.exists():
+    folders = cache_dirs() if cache_dir is None else [Path(cache_dir).expanduser()]
+    paths = (folder / cache_subdir / name for folder in folders)
+    path = next((p for p in paths if p.exists()), None)
+    stale = path is not None and expected is not None and not _matches(path, expected)
+    if path is None or stale or force_download:
+        path = (dir_to_write() if cache_dir is None else folders[0]) / cache_subdir / name
         download(origin, path, expected)
     if not extract:
         return str(path)
     folder = path.with_name(f"{name}_extracted")
     extract_archive(path, folder)
     return str(folder)
-
-
-def _cache() -> Path:
-    return cache_dir()
 
 
 def _algorithm_of(digest: str) -> str:
