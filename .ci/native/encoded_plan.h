@@ -105,8 +105,8 @@ struct EncodedPlan {
       step.inputs = in.ids();
       step.outputs = in.ids();
       for (std::size_t n = in.count(); n > 0; --n) {
-        std::string key = in.text();
-        step.op.attrs.values.insert_or_assign(std::move(key), attr(in));
+        const std::string key = in.text();
+        step.op.attrs.set(key, attr(in));
       }
     }
     plan.inputs = in.ids();

@@ -57,7 +57,7 @@ Attrs parse_attrs(const py::dict& dict) {
       throw std::invalid_argument("attribute '" + name +
                                   "' must be an int, a float, a str or a list of numbers");
     }
-    attrs.values.emplace(name, std::move(parsed));
+    attrs.set(name, std::move(parsed));
   }
   return attrs;
 }

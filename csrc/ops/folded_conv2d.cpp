@@ -37,9 +37,9 @@ class FoldedConv2d final : public Op {
       if (wide.inputs[i].shape == narrow) wide.inputs[i].shape = shape;
     wide.outputs[0].shape = shape;
     const std::int64_t read = (c.out_width - 1) * c.stride_x + c.kernel_x - c.left;
-    wide.attrs.values["padding"] = std::vector<std::int64_t>{
-        c.top, c.bottom, c.left, std::max<std::int64_t>(0, read - c.width)};
-    wide.attrs.values["strides"] = std::vector<std::int64_t>{c.stride_y, c.stride_x * pixels};
+    const std::int64_t right = std::max<std::int64_t>(0, read - c.width);
+    wide.attrs.set("padding", std::vector<std::int64_t>{c.top, c.bottom, c.left, right});
+    wide.attrs.set("strides", std::vector<std::int64_t>{c.stride_y, c.stride_x * pixels});
     op_ = direct_conv2d(wide);
     OpSpec alone = spec;
     for (std::size_t i = 0; i < inputs_; ++i) {

@@ -106,7 +106,7 @@ std::unique_ptr<Op> with_moments(const OpSpec& spec, OpFactory make) {
   require(spec.outputs.size() == 3, spec,
           "moments=1 needs 3 outputs, got " + std::to_string(spec.outputs.size()));
   OpSpec inner = spec;
-  inner.attrs.values.erase("moments");
+  inner.attrs.erase("moments");
   inner.outputs.resize(1);
   return std::make_unique<Moments>(spec, inner, make);
 }

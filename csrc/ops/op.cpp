@@ -15,15 +15,6 @@ constexpr DTypeInfo kDTypes[] = {{DType::f32, "float32", 4},  {DType::f64, "floa
 
 const DTypeInfo& info(DType dtype) { return kDTypes[static_cast<int>(dtype)]; }
 
-template <class T>
-const T& get(const Attrs& attrs, std::string_view key, const char* type) {
-  const auto it = attrs.values.find(key);
-  if (it == attrs.values.end())
-    throw std::invalid_argument("attribute '" + std::string(key) + "' is missing");
-  if (const T* value = std::get_if<T>(&it->second)) return *value;
-  throw std::invalid_argument("attribute '" + std::string(key) + "' must be " + type);
-}
-
 }  // namespace
 
 std::size_t size_of(DType dtype) { return info(dtype).size; }
@@ -50,43 +41,61 @@ std::int64_t TensorDesc::size(std::int64_t batch) const {
 
 std::int64_t TensorDesc::max_size() const { return size(shape.empty() ? 1 : shape[0]); }
 
-bool Attrs::has(std::string_view key) const { return values.find(key) != values.end(); }
+void Attrs::set(std::string_view key, Value value) {
+  values_.insert_or_assign(std::string(key), std::make_shared<const Value>(std::move(value)));
+}
+
+void Attrs::erase(std::string_view key) {
+  if (const auto it = values_.find(key); it != values_.end()) values_.erase(it);
+}
+
+const Attrs::Value* Attrs::find(std::string_view key) const {
+  const auto it = values_.find(key);
+  return it == values_.end() ? nullptr : it->second.get();
+}
+
+template <class T>
+const T& Attrs::get(std::string_view key, const char* type) const {
+  const Value* value = find(key);
+  if (value == nullptr)
+    throw std::invalid_argument("attribute '" + std::string(key) + "' is missing");
+  if (const T* typed = std::get_if<T>(value)) return *typed;
+  throw std::invalid_argument("attribute '" + std::string(key) + "' must be " + type);
+}
+
+bool Attrs::has(std::string_view key) const { return find(key) != nullptr; }
 
 std::int64_t Attrs::integer(std::string_view key) const {
-  return get<std::int64_t>(*this, key, "an integer");
+  return get<std::int64_t>(key, "an integer");
 }
 std::int64_t Attrs::integer(std::string_view key, std::int64_t fallback) const {
   return has(key) ? integer(key) : fallback;
 }
 
 double Attrs::real(std::string_view key) const {
-  const auto it = values.find(key);
-  if (it != values.end())
-    if (const auto* value = std::get_if<std::int64_t>(&it->second))
-      return static_cast<double>(*value);
-  return get<double>(*this, key, "a number");
+  const Value* value = find(key);
+  if (const auto* whole = value ? std::get_if<std::int64_t>(value) : nullptr)
+    return static_cast<double>(*whole);
+  return get<double>(key, "a number");
 }
 double Attrs::real(std::string_view key, double fallback) const {
   return has(key) ? real(key) : fallback;
 }
 
-const std::string& Attrs::text(std::string_view key) const {
-  return get<std::string>(*this, key, "text");
-}
+const std::string& Attrs::text(std::string_view key) const { return get<std::string>(key, "text"); }
 std::string Attrs::text(std::string_view key, std::string_view fallback) const {
   return has(key) ? text(key) : std::string(fallback);
 }
 
 std::vector<std::int64_t> Attrs::integers(std::string_view key) const {
-  return get<std::vector<std::int64_t>>(*this, key, "a list of integers");
+  return get<std::vector<std::int64_t>>(key, "a list of integers");
 }
 
 std::vector<double> Attrs::reals(std::string_view key) const {
-  const auto it = values.find(key);
-  if (it != values.end())
-    if (const auto* value = std::get_if<std::vector<std::int64_t>>(&it->second))
-      return {value->begin(), value->end()};
-  return get<std::vector<double>>(*this, key, "a list of numbers");
+  const Value* value = find(key);
+  if (const auto* whole = value ? std::get_if<std::vector<std::int64_t>>(value) : nullptr)
+    return {whole->begin(), whole->end()};
+  return get<std::vector<double>>(key, "a list of numbers");
 }
 
 }  // namespace fastconv

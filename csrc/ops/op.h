@@ -42,8 +42,9 @@ class Attrs {
  public:
   using Value = std::variant<std::int64_t, double, std::string, std::vector<std::int64_t>,
                              std::vector<double>>;
-  std::map<std::string, Value, std::less<>> values;
 
+  void set(std::string_view key, Value value);
+  void erase(std::string_view key);
   bool has(std::string_view key) const;
   // Each throws std::invalid_argument if the key is missing (and no fallback given) or of another
   // type. Integers are accepted as reals.
@@ -55,6 +56,15 @@ class Attrs {
   std::string text(std::string_view key, std::string_view fallback) const;
   std::vector<std::int64_t> integers(std::string_view key) const;  // an absent key is an error
   std::vector<double> reals(std::string_view key) const;
+
+ private:
+  const Value* find(std::string_view key) const;
+
+  // Shared: in libstdc++ 12, a variant whose copy finds no memory ends the process.
+  std::map<std::string, std::shared_ptr<const Value>, std::less<>> values_;
+
+  template <class T>
+  const T& get(std::string_view key, const char* type) const;
 };
 
 struct OpSpec {

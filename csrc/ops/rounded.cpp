@@ -15,7 +15,7 @@ class OnRounded final : public Op {
  public:
   explicit OnRounded(const OpSpec& spec) : factors_{spec.inputs[0], spec.inputs[1]} {
     OpSpec plain = spec;
-    plain.attrs.values.erase("precision");
+    plain.attrs.erase("precision");
     op_ = make_op(plain);
     inputs_ = spec.inputs.size();
     for (std::size_t i = 0; i < 2; ++i)
