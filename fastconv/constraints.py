@@ -38,6 +38,8 @@ class MaxNorm(Constraint):
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
+        if not max_value >= 0:
+            raise ValueError(f"MaxNorm: max_value must be >= 0, got {max_value}")
         self.max_value = max_value
         self.axis = axis
 
@@ -80,6 +82,11 @@ class MinMaxNorm(Constraint):
         rate: float = 1.0,
         axis: int | Sequence[int] = 0,
     ) -> None:
+        if not 0 <= min_value <= max_value:
+            raise ValueError(
+                "MinMaxNorm: 0 <= min_value <= max_value is needed, got "
+                f"{min_value} and {max_value}"
+            )
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate

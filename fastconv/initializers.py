@@ -147,7 +147,7 @@ class TruncatedNormal(RandomNormal):
     """Normal, values beyond two standard deviations drawn again."""
 
     def __call__(self, shape: Sequence[int], dtype: str | None = None) -> Array:
-        return random.truncated_normal(shape, self.mean, self.stddev, seed=self.seed)
+        return np.asarray(random.truncated_normal(shape, self.mean, self.stddev, seed=self.seed))
 
 
 class VarianceScaling(RandomInitializer):
@@ -189,7 +189,7 @@ class VarianceScaling(RandomInitializer):
         variance = self.scale / max(1.0, fan)
         if self.distribution == "truncated_normal":
             stddev = math.sqrt(variance) / TRUNCATED_STDDEV
-            return random.truncated_normal(shape, 0.0, stddev, seed=self.seed)
+            return np.asarray(random.truncated_normal(shape, 0.0, stddev, seed=self.seed))
         if self.distribution == "untruncated_normal":
             return _normal(shape, 0.0, math.sqrt(variance), self.seed)
         limit = math.sqrt(3 * variance)

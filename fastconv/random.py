@@ -7,6 +7,7 @@ counter-based generator (seed, step, stream, position) and are the same for any 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.primitive import bind, current_trace
-from fastconv.graph.tensor import Array, Tensor
+from fastconv.graph.tensor import Tensor
 
 _SEEDED_STREAM = 1 << 30  # streams of draws with a seed of their own start here
 
@@ -157,14 +158,22 @@ def normal_like(x: Any, mean: float = 0.0, stddev: float = 1.0, seed: Seed = Non
 
 
 def truncated_normal(
-    shape: Sequence[int],
+    shape: Sequence[Any],
     mean: float = 0.0,
     stddev: float = 1.0,
     dtype: str | None = None,
     seed: Seed = None,
-) -> Array:
-    """Normal float32 numbers, drawn again where they are beyond two standard deviations."""
+) -> Any:
+    """Float32 numbers of the normal distribution within two standard deviations of its mean."""
     _only_float32(dtype)
+    if current_trace() is not None:
+        from fastconv.ops.special import erfinv
+
+        # The inverse of the distribution function, whose values there are +-erf(sqrt(2)).
+        unit = _draw("random_uniform", shape, seed) * _f32(2) - _f32(1)
+        return erfinv(unit * _f32(math.erf(math.sqrt(2)))) * _f32(math.sqrt(2) * stddev) + _f32(
+            mean
+        )
     rng = generator(seed)
     values = rng.standard_normal(tuple(shape), np.float32)
     outside = np.abs(values) > 2
@@ -175,14 +184,40 @@ def truncated_normal(
 
 
 def randint(
-    shape: Sequence[int], minval: int, maxval: int, dtype: str = "int32", seed: Seed = None
-) -> Array:
-    """Integers from [minval, maxval), all as likely."""
+    shape: Sequence[Any], minval: int, maxval: int, dtype: str = "int32", seed: Seed = None
+) -> Any:
+    """Integers from [minval, maxval), all as likely.
+
+    Raises:
+        ValueError: if there are none, or more than 2^24 inside a layer, whose numbers have 24 bits.
+    """
+    if maxval <= minval:
+        raise ValueError(f"randint: maxval must be above minval, got {minval} and {maxval}")
+    if current_trace() is not None:
+        from fastconv.ops import cast, floor
+
+        if maxval - minval > 1 << 24:
+            raise ValueError(f"randint: {maxval - minval:,} numbers are too many inside a layer")
+        unit = _draw("random_uniform", shape, seed)
+        return cast(floor(unit * _f32(maxval - minval)), dtype) + minval
     return generator(seed).integers(minval, maxval, tuple(shape)).astype(dtype)
 
 
-def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Array:
-    """A copy of an array, shuffled along an axis."""
+def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Any:
+    """A copy of an array, shuffled along an axis.
+
+    Raises:
+        ValueError: inside a layer, for the axis of the batch.
+    """
+    if isinstance(x, Tensor) or current_trace() is not None:
+        from fastconv.ops import argsort, take
+
+        size = x.shape[axis]
+        if size is None:
+            raise ValueError(
+                f"shuffle: the batch axis of shape {x.shape} cannot be shuffled in a layer"
+            )
+        return take(x, argsort(_draw("random_uniform", (size,), seed)), axis=axis)
     return generator(seed).permutation(np.asarray(x), axis=axis)
 
 

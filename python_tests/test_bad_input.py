@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fastconv import layers, metrics, ops
+from fastconv import callbacks, constraints, layers, losses, metrics, ops, random
 from fastconv.models import Model, Sequential
+from fastconv.utils import plots
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.uniform(size=(12, 6, 6, 3)).astype("float32")
@@ -67,6 +68,11 @@ WRONG_DATA = [
     ({"epochs": -1}, "epochs"),
     ({"steps_per_epoch": 0}, "steps_per_epoch"),
     ({"validation_split": 1.5}, "validation_split"),
+    ({"validation_split": "a"}, "validation_split must be between 0 and 1, got 'a'"),
+    ({"validation_freq": 0}, "validation_freq must be a positive integer, got 0"),
+    ({"validation_freq": 2.0}, "validation_freq"),
+    ({"validation_freq": "a"}, "validation_freq"),
+    ({"validation_freq": [1, "b"]}, "a positive integer or a list of them"),
     ({"validation_data": (IMAGES[:, :3], LABELS)}, "expects shape"),
     ({"validation_data": (IMAGES, LABELS, LABELS, LABELS)}, "got 4 values"),
     ({"validation_data": (IMAGES, spoil(LABELS, 9))}, "y holds 9"),
@@ -95,6 +101,10 @@ WRONG_TYPES = [
     ({"y": [None] * 12}, "dtype=object"),
     ({"y": np.array(["cat"] * 12)}, "expected numbers"),
     ({"x": IMAGES + 1j}, "expected numbers"),
+    ({"class_weight": [1.0, 2.0]}, "class_weight must be a dictionary from class to weight"),
+    ({"callbacks": callbacks.TerminateOnNaN}, "got the class TerminateOnNaN"),
+    ({"callbacks": [callbacks.TerminateOnNaN]}, "got the class TerminateOnNaN"),
+    ({"callbacks": ["early"]}, "got str"),
 ]
 
 
@@ -117,6 +127,41 @@ def test_wrong_data_in_evaluate_and_predict(model):
         model.predict(IMAGES[:0])
     with pytest.raises(ValueError, match="expects shape"):
         model.train_on_batch(IMAGES[:, :2], LABELS)
+    for given in (3, None, iter(IMAGES)):
+        for call in (model.train_on_batch, model.test_on_batch, model.predict_on_batch):
+            with pytest.raises((TypeError, ValueError), match=r"batch must be given as arrays|x "):
+                call(given)
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1)])
+def test_a_single_grey_image(shape):
+    model = Sequential([layers.Input((28, 28, 1)), layers.Flatten(), layers.Dense(2)])
+    message = rf"got \({', '.join(map(str, shape))}\): a single example needs a batch dimension"
+    with pytest.raises(ValueError, match=message):
+        model.predict(np.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: layers.BatchNormalization(momentum=2), "momentum must be in"),
+        (lambda: layers.BatchNormalization(epsilon=-1), "epsilon must be >= 0"),
+        (lambda: layers.Embedding(0, 3), "Embedding: input_dim must be at least 1, got 0"),
+        (lambda: layers.Embedding(4, -3), "output_dim must be at least 1, got -3"),
+        (lambda: losses.Huber(delta=-1), "Huber: delta must be > 0, got -1"),
+        (lambda: losses.huber([0.0], [1.0], 0), "huber: delta"),
+        (lambda: constraints.MaxNorm(-1), "MaxNorm: max_value must be >= 0"),
+        (lambda: constraints.MinMaxNorm(2, 1), "MinMaxNorm: 0 <= min_value <= max_value"),
+        (lambda: metrics.Precision(class_id=5)([[1.0, 0.0]], [[0.5, 0.5]]), "class_id must be"),
+        (lambda: random.randint((2,), 3, 3), "maxval must be above minval"),
+        (lambda: ops.moveaxis(np.zeros((2, 3)), (0, 1), (1,)), "as many different axes"),
+        (lambda: plots.confusion_matrix([0], [2], 2), "predicted must be from 0 to 1, got 2 to 2"),
+        (lambda: plots.confusion_matrix([0], [1, 1], 2), "1 labels and 2 predicted"),
+    ],
+)
+def test_values_without_a_meaning(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_data_before_compile():

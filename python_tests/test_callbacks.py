@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from fastconv import callbacks, config, layers, optimizers
+from fastconv import callbacks, config, layers, metrics, optimizers
 from fastconv.models import Sequential
 from fastconv.utils.event_file import crc32c
 
@@ -97,7 +97,7 @@ def test_early_stopping_restores_the_best_weights():
             logs["watched"] = next(values)
             kept.append(self.model.get_weights())
 
-    stop = callbacks.EarlyStopping("watched", patience=2, restore_best_weights=True)
+    stop = callbacks.EarlyStopping("watched", mode="min", patience=2, restore_best_weights=True)
     history = net.fit(X, Y, epochs=9, verbose=0, callbacks=[Feed(), stop])
     assert history.epoch == [0, 1, 2, 3]
     assert stop.stopped_epoch == 3
@@ -143,6 +143,18 @@ def test_direction_follows_the_name():
     assert callbacks.EarlyStopping("auc").maximizes
     assert not callbacks.EarlyStopping("val_loss").maximizes
     assert callbacks.EarlyStopping("val_loss", mode="max").maximizes
+    with pytest.raises(ValueError, match=r"'val_psnr' is better is not known; pass mode='max'"):
+        assert callbacks.EarlyStopping("val_psnr").maximizes
+
+
+def test_direction_follows_the_metric():
+    model = Sequential([layers.Input((3,)), layers.Dense(1)])
+    found = [metrics.BinaryAccuracy(name="hits"), metrics.R2Score(), metrics.Poisson(name="p")]
+    model.compile("sgd", "mse", metrics=found)
+    stop = [callbacks.EarlyStopping(f"val_{m.name}") for m in found]
+    x, y = np.ones((8, 3)), np.ones((8, 1))
+    model.fit(x, y, validation_data=(x, y), callbacks=stop, verbose=0)
+    assert [s.maximizes for s in stop] == [True, True, False]
 
 
 def test_reduce_on_plateau():

@@ -157,6 +157,26 @@ def test_predict_reads_images(trained: Path, capsys: pytest.CaptureFixture[str])
         assert row.split()[3] == str(y[sure])
 
 
+def test_predict_takes_one_unit_or_one_row_of_classes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.zeros((2, 2), np.uint8)).save("black.png")
+    bias = fastconv.initializers.Constant(4.0)
+    x = fastconv.Input((2, 2, 1))
+    flat = fastconv.layers.Flatten()(x)
+    unit = fastconv.layers.Dense(1, activation="sigmoid", bias_initializer=bias)(flat)
+    fastconv.Model(x, unit).save("one.keras")
+    fastconv.Model(x, [unit, flat]).save("two.keras")
+    fastconv.Model(x, x).save("image.keras")
+    assert main(["predict", "one.keras", "black.png", "--top", "2"]) == 0
+    cells = [line.split() for line in capsys.readouterr().out.splitlines() if "%" in line]
+    assert [(row[-4], row[-2]) for row in cells] == [("1", "98.20%"), ("0", "1.80%")]
+    for name in ("two", "image"):
+        assert main(["predict", f"{name}.keras", "black.png"]) == 2
+        assert "not one row of classes for each image" in capsys.readouterr().err
+
+
 def test_info_tells_machine_and_data() -> None:
     done = command("info", "--threads", "1")
     assert done.returncode == 0, done.stderr

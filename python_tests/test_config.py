@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random as python_random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from children import printed
 import fastconv
 from fastconv import config, layers, ops, random
 from fastconv.graph import Tensor, tracing
+from fastconv.models import Sequential
 
 
 def test_threads() -> None:
@@ -132,6 +134,40 @@ def test_random_tensors_take_the_batch_from_another() -> None:
     assert z.shape == (None, 5)
     assert u.shape == (None, 3)
     assert trace.streams == 2
+
+
+def test_random_numbers_inside_a_layer_are_drawn_anew() -> None:
+    class Drawn(layers.Layer):
+        def __init__(self, draw: Any) -> None:
+            super().__init__()
+            self.draw = draw
+
+        def call(self, x: Any) -> Any:
+            return x * 0 + ops.cast(self.draw(x), "float32")
+
+    x = np.arange(8000, dtype=np.float32).reshape(4, 2000)
+
+    def twice(draw: Any) -> list[np.ndarray]:
+        model = Sequential([layers.Input((2000,)), Drawn(draw)])
+        both = [model.predict(x, verbose=0) for _ in range(2)]
+        assert not np.array_equal(*both)
+        return both
+
+    whole = np.concatenate(twice(lambda x: random.randint(ops.shape(x), -3, 4)))
+    values, counts = np.unique(whole, return_counts=True)
+    assert values.tolist() == [-3, -2, -1, 0, 1, 2, 3]
+    assert counts.min() > 2000
+    (cut, _) = twice(lambda x: random.truncated_normal(ops.shape(x), mean=1, stddev=2))
+    assert abs(cut - 1).max() <= 4
+    assert cut.std() == pytest.approx(2 * 0.8796, rel=0.05)
+    for row in twice(lambda x: random.shuffle(x, axis=1))[0]:
+        assert set(np.unique(row % 2000)) == set(range(2000))
+    for draw, message in (
+        (random.shuffle, "the batch axis of shape"),
+        (lambda x: random.randint((2000,), 0, 1 << 25), "too many inside a layer"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            twice(draw)
 
 
 def test_dropout_function() -> None:

@@ -192,6 +192,15 @@ def test_config_round_trip(name):
     assert again.get_config() == first.get_config()
 
 
+@pytest.mark.parametrize("name", sorted(set(metrics.METRIC_CLASSES) - {"MeanMetricWrapper"}))
+def test_directions_are_those_of_keras(name):
+    keras = import_keras()
+    options = REQUIRED.get(name, {})
+    theirs = getattr(keras.metrics, name)(**options)
+    ours = metrics.METRIC_CLASSES[name](**options)
+    assert ours._direction == getattr(theirs, "_direction", None)
+
+
 def test_names():
     assert metrics.get("mse") is metrics.get("MSE")
     assert metrics.get("AUC").name == "auc"

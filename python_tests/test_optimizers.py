@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from real_keras import import_keras
 
-from fastconv import optimizers
+from fastconv import callbacks, layers, optimizers
 from fastconv.graph.tensor import Variable
+from fastconv.models import Sequential
 from fastconv.optimizers import schedules
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
@@ -209,6 +210,14 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.SGD(learning_rate=-1.0), "learning_rate"),
         (lambda: optimizers.SGD(learning_rate=float("nan")), "learning_rate"),
         (lambda: optimizers.SGD(momentum=2.0), "momentum"),
+        (lambda: optimizers.Adam(beta_1=1.0), r"Adam: beta_1 must be in \[0, 1\), got 1.0"),
+        (lambda: optimizers.AdamW(beta_2=-0.1), "AdamW: beta_2"),
+        (lambda: optimizers.Adamax(beta_1=2), "Adamax: beta_1"),
+        (lambda: optimizers.Nadam(beta_2=float("nan")), "Nadam: beta_2"),
+        (lambda: optimizers.RMSprop(rho=2), "RMSprop: rho"),
+        (lambda: optimizers.Adadelta(rho=1), "Adadelta: rho"),
+        (lambda: optimizers.Adagrad(epsilon=-1), "Adagrad: epsilon must be >= 0, got -1"),
+        (lambda: optimizers.Adam(epsilon=float("inf")), "Adam: epsilon"),
         (lambda: optimizers.Adam(use_ema=True, ema_momentum=2.0), "ema_momentum"),
         (lambda: optimizers.Adam(clipnorm=0.0), "clipnorm"),
         (lambda: optimizers.Adam(weight_decay=-0.1), "weight_decay must be >= 0"),
@@ -333,6 +342,34 @@ def test_a_rate_that_is_a_function_is_asked_at_every_step():
     sgd.apply_gradients([(np.ones(1), w)])
     sgd.apply_gradients([(np.ones(1), w)])
     np.testing.assert_array_equal(w.numpy(), [-1.25])
+
+
+def test_a_rate_that_is_a_function_is_asked_at_every_step_of_fit():
+    def trained(each_batch: bool) -> np.ndarray:
+        model = Sequential([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+        sgd = optimizers.SGD()
+        sgd.learning_rate = lambda: 0.1 if int(sgd.iterations) < 2 else 0.0
+        model.compile(sgd, "mse")
+        seen = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+        x = np.ones((8, 1), np.float32)
+        model.fit(x, 0 * x, 2, callbacks=[seen] if each_batch else None, verbose=0)
+        return model.get_weights()[0]
+
+    np.testing.assert_array_equal(trained(True), trained(False))
+    np.testing.assert_allclose(trained(True), [[0.68]], rtol=1e-6)
+
+
+def test_a_rate_that_is_not_finite_names_the_step():
+    model = Sequential([layers.Input((1,)), layers.Dense(1)])
+    decay = optimizers.schedules.CosineDecayRestarts(0.1, 1, t_mul=0.5)
+    model.compile(optimizers.SGD(decay), "mse")
+    before = model.get_weights()
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(ValueError, match="SGD: the learning rate of step 3 is nan"),
+    ):
+        model.fit(np.ones((8, 1)), np.ones((8, 1)), 2, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
 
 
 def test_configurations_name_optimizers_and_schedules():

@@ -74,6 +74,13 @@ def test_results_of_another_type_or_of_rows() -> None:
             plan([image, image, weights, tensor([4], batched=True)], [step], [0, 1], [2])
 
 
+@pytest.mark.parametrize("shape", [[2], []])
+def test_rows_for_an_input_that_has_none(shape: list[int]) -> None:
+    made = plan([tensor(shape, "input"), tensor(shape)], [("copy", [0], [1], {})], [0], [1])
+    with pytest.raises(ValueError, match="input 0 has no rows"):
+        made.run_epoch([(0, np.zeros([9, *shape], np.float32), 2.0, 0.0)], None, 9, 4, [])
+
+
 @pytest.mark.parametrize("batched", [False, True])
 def test_an_index_has_the_rows_of_what_was_pooled(batched: bool) -> None:
     window = {"strides": [2, 2], "padding": [0] * 4, "pool": [2, 2]}

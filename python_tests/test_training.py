@@ -132,6 +132,20 @@ def test_several_inputs_and_outputs():
     np.testing.assert_array_equal(same[1], q_pred)
 
 
+@pytest.mark.parametrize("kind", [list, tuple, dict])
+def test_batches_of_several_vectors_are_one_step(kind):
+    a, b = layers.Input((), name="a"), layers.Input((), name="b")
+    model = Model([a, b], layers.Dense(1)(ops.stack([a, b], axis=1)))
+    model.compile("sgd", "mse")
+    x = [np.arange(10.0), np.ones(10)]
+    given = dict(zip("ab", x, strict=True)) if kind is dict else kind(x)
+    expected = np.mean(np.square(model.predict(given, verbose=0)))
+    assert model.predict_on_batch(given).shape == (10, 1)
+    assert model.test_on_batch(given, np.zeros(10)) == pytest.approx(expected, rel=1e-5)
+    assert model.train_on_batch(given, np.zeros(10)) == pytest.approx(expected, rel=1e-5)
+    assert int(model.optimizer.iterations) == 1
+
+
 def test_outputs_without_a_loss_need_no_targets():
     def train(y, loss, **options):
         config.set_random_seed(0)

@@ -7,7 +7,7 @@ import os
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -143,6 +143,16 @@ def test_where_the_home_cannot_be_written_to(
 def test_get_file_refuses(arguments: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         utils.get_file(**arguments, cache_dir=tmp_path)
+
+
+def test_a_part_of_a_file_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answer(io.BytesIO):
+        headers: ClassVar = {"Content-Length": "1000000"}
+
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: Answer(b"a" * 1000))
+    with pytest.raises(OSError, match=r"https://x\.org/a: 1,000 of 1,000,000 bytes came"):
+        utils.get_file(origin="https://x.org/a", cache_dir=tmp_path)
+    assert list((tmp_path / "datasets").iterdir()) == []
 
 
 def test_a_wrong_checksum_leaves_no_file(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <exception>
 #include <map>
 #include <memory>
 
@@ -61,6 +62,8 @@ class HostOp final : public Op {
                 .ptr();
       } catch (py::error_already_set& error) {
         error.restore();
+      } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_MemoryError, error.what());
       }
       PyObject* answer = arguments == nullptr
                              ? nullptr

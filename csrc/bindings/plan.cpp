@@ -319,8 +319,12 @@ class BoundPlan {
   void clear_finding() { finding_.clear(); }
 
  private:
-  void note(const Watch& watch) {
-    if (finding_.empty()) finding_ = watch.finding();
+  void note(const Watch& watch) noexcept {
+    if (!finding_.empty()) return;
+    try {
+      finding_ = watch.finding();
+    } catch (const std::bad_alloc&) {  // then a later call has it
+    }
   }
 
   const TensorDesc& input_desc(std::size_t i) const {

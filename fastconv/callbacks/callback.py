@@ -186,10 +186,11 @@ class CallbackList:
             callbacks = [callbacks]
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
-            if not hasattr(callback, "on_epoch_end"):
+            unmade: Any = callback if isinstance(callback, type) else None
+            if unmade is not None or not hasattr(callback, "on_epoch_end"):
+                got = f"the class {unmade.__name__}" if unmade else type(callback).__name__
                 raise TypeError(
-                    "callbacks must be a list of fastconv.callbacks.Callback, got "
-                    f"{type(callback).__name__}"
+                    f"callbacks must be a list of fastconv.callbacks.Callback, got {got}"
                 )
         self.model = model
         self.params = params

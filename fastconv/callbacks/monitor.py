@@ -9,16 +9,9 @@ from typing import Any
 
 from fastconv.callbacks.callback import Callback, Logs
 
-HIGHER_IS_BETTER = (
-    "acc",
-    "accuracy",
-    "auc",
-    "precision",
-    "recall",
-    "true_positives",
-    "true_negatives",
-    "cosine_similarity",
-)
+# Ends of names that tell which way is better where no metric of the model does.
+MORE_IS_BETTER = ("acc", "accuracy", "auc", "precision", "recall")
+LESS_IS_BETTER = ("loss", "error")
 
 
 class Monitor(Callback):
@@ -26,8 +19,8 @@ class Monitor(Callback):
 
     Args:
         monitor: a key of the logs.
-        mode: ``"min"``, ``"max"``, or ``"auto"``: more is better for accuracies, AUC, precision
-            and recall, less for everything else.
+        mode: ``"min"``, ``"max"``, or ``"auto"``: less is better for losses; for other results,
+            what the model's metric of that name says.
         min_delta: what a change must exceed to be an improvement.
 
     Raises:
@@ -58,10 +51,25 @@ class Monitor(Callback):
 
     @property
     def maximizes(self) -> bool:
+        """Whether more is better.
+
+        Raises:
+            ValueError: if ``mode`` is ``"auto"`` and neither metric nor name tells.
+        """
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        return any(name == known or name.endswith(known) for known in HIGHER_IS_BETTER)
+        for metric in getattr(self.model, "metrics", None) or []:
+            if metric.name == name or name.endswith(f"_{metric.name}"):
+                direction = getattr(metric, "_direction", None)
+                if direction is not None:
+                    return bool(direction == "up")
+        if name.endswith((*MORE_IS_BETTER, *LESS_IS_BETTER)):
+            return name.endswith(MORE_IS_BETTER)
+        raise ValueError(
+            f"{type(self).__name__}: whether more or less of {self.monitor!r} is better is not "
+            "known; pass mode='max' or mode='min'"
+        )
 
     def value_in(self, logs: Logs | None) -> float | None:
         """The monitored value; warns where it is missing."""

@@ -23,6 +23,8 @@ def run(options: argparse.Namespace) -> int:
             f"{options.model} takes inputs of shape {tuple(model.input_shape[1:])}, "
             f"{data.name} has {data.shape}"
         )
+    if len(model.outputs) != 1:
+        raise ValueError(f"{options.model} has {len(model.outputs)} outputs, {data.name} one label")
     if model.output_shape[-1] != len(data.classes):
         raise ValueError(
             f"{options.model} tells {model.output_shape[-1]} classes apart, "

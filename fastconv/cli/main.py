@@ -60,7 +60,12 @@ peers
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Returns the exit status: 0, 2 after an error, 130 after Ctrl-C."""
+    """Run a command.
+
+    Returns:
+        The exit status: 0, 1 where ``run`` finds what is not covered, 2 after an error, 130 after
+        Ctrl-C.
+    """
     options = _parser().parse_args(argv)
     try:
         run: Callable[[argparse.Namespace], int] = import_module(

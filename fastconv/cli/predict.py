@@ -25,8 +25,14 @@ def run(options: argparse.Namespace) -> int:
     shape = tuple(model.input_shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
         raise ValueError(f"{options.model} takes inputs of shape {shape}, which are no images")
+    outputs = model.outputs
+    if len(outputs) != 1 or len(outputs[0].shape) != 2:
+        shapes = ", ".join(str(t.shape) for t in outputs)
+        raise ValueError(f"{options.model} gives {shapes}, not one row of classes for each image")
     images = np.stack([read_image(path, shape, options.invert) for path in options.images])
     probabilities = model.predict(images, verbose=0)
+    if probabilities.shape[-1] == 1:  # of the second of two classes
+        probabilities = np.concatenate([1 - probabilities, probabilities], axis=-1)
     names = class_names(options.model, probabilities.shape[-1])
     table = Table("image", "class", "probability")
     for path, row in zip(options.images, probabilities, strict=True):

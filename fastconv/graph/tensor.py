@@ -274,7 +274,8 @@ class Variable(Operators):
 
     @property
     def data(self) -> Array:
-        """The array itself, not a copy: whoever asks for it may change it."""
+        """The array itself, not a copy. Ask for it again before each change: inference keeps what
+        it made of the values until then. :meth:`assign` needs no such care."""
         Variable.changes += 1
         return self._data
 

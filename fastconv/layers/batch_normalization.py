@@ -47,6 +47,10 @@ class BatchNormalization(Layer):
             axis = axis[0]
         if not isinstance(axis, int):
             raise ValueError(f"BatchNormalization: axis must be one number, got {axis!r}")
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNormalization: momentum must be in [0, 1], got {momentum}")
+        if not epsilon >= 0:
+            raise ValueError(f"BatchNormalization: epsilon must be >= 0, got {epsilon}")
         self.axis: int = axis
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)

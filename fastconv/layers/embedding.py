@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv.layers.layer import Layer
+from fastconv.layers.layer import Layer, as_size
 
 
 class Embedding(Layer):
@@ -29,6 +29,9 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         if mask_zero:
             raise ValueError("Embedding: mask_zero=True is not supported, there are no masks")
+        for name, size in (("input_dim", input_dim), ("output_dim", output_dim)):
+            if as_size(size, f"Embedding: {name}") < 1:
+                raise ValueError(f"Embedding: {name} must be at least 1, got {size}")
         self.input_dim = int(input_dim)
         self.output_dim = int(output_dim)
         self.mask_zero = False

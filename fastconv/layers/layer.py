@@ -165,7 +165,7 @@ class Layer(Configured, WeightHolder):
         reads it in the layer's compute dtype.
 
         Raises:
-            ValueError: if a dimension is not a positive number.
+            ValueError: if a dimension is None or negative.
         """
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(d is None or d < 0 for d in shape):

@@ -44,6 +44,8 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """``e^2 / 2`` for errors up to ``delta``, ``delta * |e| - delta^2 / 2`` beyond; mean."""
+    if not delta > 0:
+        raise ValueError(f"huber: delta must be > 0, got {delta}")
     y_true, y_pred = pair(y_true, y_pred, "huber")
     error = ops.absolute(y_pred - y_true)
     near = 0.5 * ops.square(error)
@@ -127,6 +129,8 @@ class Huber(LossFunctionWrapper):
         name: str = "huber_loss",
         dtype: Any = None,
     ) -> None:
+        if not delta > 0:
+            raise ValueError(f"Huber: delta must be > 0, got {delta}")
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
 

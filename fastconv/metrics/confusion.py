@@ -66,6 +66,11 @@ class Confusion(Metric):
         if self.top_k is not None:
             y_pred = _among_top(y_pred, self.top_k)
         if self.class_id is not None:
+            if not 0 <= self.class_id < y_pred.shape[-1]:
+                raise ValueError(
+                    f"{type(self).__name__}: class_id must be from 0 to {y_pred.shape[-1] - 1} "
+                    f"for predictions of shape {y_pred.shape}, got {self.class_id}"
+                )
             picked = np.zeros(y_pred.shape[-1], np.float32)
             picked[self.class_id] = 1.0
             y_true = ops.sum(y_true * picked, axis=-1, keepdims=True)
@@ -114,6 +119,8 @@ class Precision(Confusion):
         dtype: only ``"float32"``.
     """
 
+    _direction = "up"
+
     def __init__(
         self,
         thresholds: Thresholds = None,
@@ -138,6 +145,8 @@ class Precision(Confusion):
 
 class Recall(Confusion):
     """True positives among the labels 1. The arguments are those of :class:`Precision`."""
+
+    _direction = "up"
 
     def __init__(
         self,
@@ -227,6 +236,8 @@ class AUC(Confusion):
         ValueError: for an unknown curve or method.
     """
 
+    _direction = "up"
+
     def __init__(
         self,
         num_thresholds: int = 200,
@@ -256,7 +267,7 @@ class AUC(Confusion):
         else:
             inner = sorted(_thresholds(thresholds, 0.5, "AUC"))
         super().__init__(None, None, None, name, dtype)
-        self.given_thresholds = None if thresholds is None else list(thresholds)
+        self.given_thresholds = None if thresholds is None else inner
         # The ends lie just outside [0, 1], so that 0 and 1 themselves are inside.
         self.thresholds = [-config.epsilon(), *inner, 1.0 + config.epsilon()]
         self.num_thresholds = len(self.thresholds)

@@ -43,6 +43,8 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 class PearsonCorrelation(MeanMetricWrapper):
     """The mean of :func:`pearson_correlation`."""
 
+    _direction = "up"
+
     def __init__(
         self, name: str = "pearson_correlation", dtype: Any = None, axis: int = -1
     ) -> None:
@@ -51,6 +53,8 @@ class PearsonCorrelation(MeanMetricWrapper):
 
 class ConcordanceCorrelation(MeanMetricWrapper):
     """The mean of :func:`concordance_correlation`."""
+
+    _direction = "up"
 
     def __init__(
         self, name: str = "concordance_correlation", dtype: Any = None, axis: int = -1
@@ -70,6 +74,8 @@ class R2Score(Metric):
         ValueError: for arguments that are not of these kinds, or targets and predictions that are
             not (batch, outputs).
     """
+
+    _direction = "up"
 
     def __init__(
         self,

@@ -25,6 +25,8 @@ class FBetaScore(Metric):
             not (batch, classes).
     """
 
+    _direction = "up"
+
     def __init__(
         self,
         average: str | None = None,

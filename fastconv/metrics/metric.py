@@ -24,6 +24,8 @@ class Metric:
         dtype: only ``"float32"``.
     """
 
+    _direction: str | None = None  # "up" where more is better, "down", or None: nobody knows
+
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         del dtype
         self.name = name or to_snake_case(type(self).__name__)

@@ -20,6 +20,8 @@ class MeanSquaredError(MeanMetricWrapper):
 class RootMeanSquaredError(Mean):
     """The square root of the mean squared error over everything seen."""
 
+    _direction = "down"
+
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
@@ -67,12 +69,16 @@ def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
 class CosineSimilarity(MeanMetricWrapper):
     """The mean cosine of the angle between targets and predictions: 1 is the best."""
 
+    _direction = "up"
+
     def __init__(self, name: str = "cosine_similarity", dtype: Any = None, axis: int = -1) -> None:
         super().__init__(_cosine, name, dtype, axis=axis)
 
 
 class BinaryCrossentropy(MeanMetricWrapper):
     """The mean of :func:`fastconv.losses.binary_crossentropy`."""
+
+    _direction = "down"
 
     def __init__(
         self,
@@ -92,6 +98,8 @@ class BinaryCrossentropy(MeanMetricWrapper):
 
 class CategoricalCrossentropy(MeanMetricWrapper):
     """The mean of :func:`fastconv.losses.categorical_crossentropy`."""
+
+    _direction = "down"
 
     def __init__(
         self,
@@ -113,6 +121,8 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
     """The mean of :func:`fastconv.losses.sparse_categorical_crossentropy`."""
+
+    _direction = "down"
 
     def __init__(
         self,

@@ -13,6 +13,8 @@ from fastconv.metrics.confusion import Confusion, quotient
 class _OperatingPoint(Confusion):
     """Counts at evenly spaced thresholds; ``argument`` names the rate that is given."""
 
+    _direction = "up"
+
     argument = ""
 
     def __init__(

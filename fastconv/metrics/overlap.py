@@ -26,6 +26,8 @@ class IoU(Metric):
         ValueError: for classes that do not exist, or another axis than the last.
     """
 
+    _direction = "up"
+
     def __init__(
         self,
         num_classes: int,

@@ -88,6 +88,10 @@ class MeanMetricWrapper(Mean):
         super().__init__(label, dtype)
         self._fn = fn
         self._options = options
+        if self._direction is None and (getattr(fn, "__module__", None) or "").startswith(
+            "fastconv.losses"
+        ):
+            self._direction = "down"
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None

@@ -69,12 +69,26 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     return bind("transpose", x, perm=perm)
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Any:
-    """One axis moved to another place."""
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """Axes moved to other places; the rest keep their order.
+
+    >>> moveaxis(np.zeros((2, 3, 4)), (0, 1), (2, 1)).shape
+    (4, 3, 2)
+
+    Raises:
+        ValueError: if the axes are not as many as the places, or one comes twice.
+    """
     x = operand(x)
-    source = normalize_axis("moveaxis", source, x.ndim)
-    order = [i for i in range(x.ndim) if i != source]
-    order.insert(normalize_axis("moveaxis", destination, x.ndim), source)
+    moved = [normalize_axis("moveaxis", i, x.ndim) for i in np.atleast_1d(source).tolist()]
+    places = [normalize_axis("moveaxis", i, x.ndim) for i in np.atleast_1d(destination).tolist()]
+    if not len(moved) == len(places) == len(set(moved)) == len(set(places)):
+        raise ValueError(
+            "moveaxis: source and destination must be as many different axes, got "
+            f"{source} and {destination}"
+        )
+    order = [i for i in range(x.ndim) if i not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
     return bind("transpose", x, perm=order)
 
 

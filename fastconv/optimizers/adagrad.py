@@ -37,6 +37,7 @@ class Adagrad(Optimizer):
             )
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
+        self._check_decays()
         self._accumulators: list[Variable] = []
 
     def build(self, variables: Sequence[Variable]) -> None:
@@ -93,6 +94,7 @@ class Adadelta(Optimizer):
         super().__init__(learning_rate, name=name, **options)
         self.rho = rho
         self.epsilon = epsilon
+        self._check_decays("rho")
         self._accumulated_grads: list[Variable] = []
         self._accumulated_delta_vars: list[Variable] = []
 

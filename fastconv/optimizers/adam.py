@@ -41,6 +41,7 @@ class Adam(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self._check_decays("beta_1", "beta_2")
         self.amsgrad = amsgrad
         self._momentums: list[Variable] = []
         self._velocities: list[Variable] = []

@@ -41,6 +41,7 @@ class Adamax(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self._check_decays("beta_1", "beta_2")
         self._m: list[Variable] = []
         self._u: list[Variable] = []
 
@@ -101,6 +102,7 @@ class Nadam(Optimizer):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self._check_decays("beta_1", "beta_2")
         self._momentums: list[Variable] = []
         self._velocities: list[Variable] = []
         self._u_products: list[Variable] = []

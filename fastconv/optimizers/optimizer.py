@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -117,6 +118,17 @@ class Optimizer:
                 self._checked_rate(rate), dtype="float32", trainable=False, name="learning_rate"
             )
 
+    def _check_decays(self, *names: str) -> None:
+        """Refuse rates of decay outside of [0, 1), and a negative ``epsilon``."""
+        for name in names:
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must be in [0, 1), got {getattr(self, name)}"
+                )
+        epsilon = getattr(self, "epsilon", 0.0)
+        if not 0 <= epsilon < math.inf:
+            raise ValueError(f"{type(self).__name__}: epsilon must be >= 0, got {epsilon}")
+
     def _checked_rate(self, rate: Any) -> float:
         if isinstance(rate, (str, bytes)) or np.ndim(rate) != 0:
             raise TypeError(
@@ -161,7 +173,11 @@ class Optimizer:
     lr = learning_rate
 
     def rates(self, first: int, count: int) -> Array:
-        """Learning rates of ``count`` steps from number ``first`` (0-based), float32."""
+        """Learning rates of ``count`` steps from number ``first`` (0-based), float32.
+
+        Raises:
+            ValueError: if one is not finite.
+        """
         steps = np.arange(first, first + count, dtype=np.float64)
         base: Any
         if isinstance(self._learning_rate, LearningRateSchedule):
@@ -172,7 +188,18 @@ class Optimizer:
             base = np.full(count, float(self._learning_rate()), np.float64)
         if self.decay:
             base = base / (1.0 + self.decay * steps)
-        return np.asarray(base, np.float32)
+        found = np.asarray(base, np.float32)
+        if not np.isfinite(found).all():
+            at = int(np.argmin(np.isfinite(found)))
+            raise ValueError(
+                f"{type(self).__name__}: the learning rate of step {first + at + 1} is {found[at]}"
+            )
+        return found
+
+    @property
+    def asks_for_rate(self) -> bool:
+        """Whether the rate is a function, which is asked before each step."""
+        return not isinstance(self._learning_rate, (Variable, LearningRateSchedule))
 
     @property
     def step(self) -> Any:

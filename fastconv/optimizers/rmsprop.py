@@ -40,6 +40,7 @@ class RMSprop(Optimizer):
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon
+        self._check_decays("rho")
         self.centered = centered
         self._velocities: list[Variable] = []
         self._momentums: list[Variable] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,15 @@ def verbosity(verbose: Any, automatic: int) -> int:
     if verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
     return int(verbose)
+
+
+def frequency(name: str, value: Any) -> Any:
+    """A positive integer, or integers."""
+    if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
+        if all(isinstance(v, (int, np.integer)) for v in value):
+            return value
+        raise ValueError(f"{name} must be a positive integer or a list of them, got {value!r}")
+    return positive(name, value, 1)
 
 
 def validates(epoch: int, frequency: Any) -> bool:

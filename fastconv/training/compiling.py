@@ -291,7 +291,7 @@ class Compiling:
             check_labels(compiled, targets, step.output_shapes)
 
     def _feed(
-        self, mode: str, x: Any, y: Any, sample_weight: Any, *, batch: int, **options: Any
+        self, mode: str, x: Any, y: Any, sample_weight: Any, *, batch: int | None, **options: Any
     ) -> Feed:
         feed = make_feed(self, x, y, sample_weight, batch, **options)
         if isinstance(feed, ArrayFeed):

@@ -206,7 +206,7 @@ def fit_to_spec(array: Array, spec: Spec, model_name: str) -> Array:
 
     ``(N, 28, 28)`` goes into an input ``(None, 28, 28, 1)``, and the other way round.
     """
-    want = spec.shape
+    want, given = spec.shape, array
     if array.ndim == len(want) - 1 and want[-1] == 1:
         array = array[..., np.newaxis]
     elif array.ndim == len(want) + 1 and array.shape[-1] == 1:
@@ -215,15 +215,15 @@ def fit_to_spec(array: Array, spec: Spec, model_name: str) -> Array:
     if array.ndim != len(want) or any(w is not None and a != w for a, w in sizes):
         raise ValueError(
             f"input {spec.name!r} of model {model_name!r} expects shape {want}, "
-            f"got {array.shape}{_hint(array, want)}"
+            f"got {given.shape}{_hint(given.shape, want)}"
         )
     return dense_rows(array)
 
 
-def _hint(array: Array, want: Shape) -> str:
-    if array.ndim == len(want) - 1 and array.shape == tuple(want[1:]):
+def _hint(shape: tuple[int, ...], want: Shape) -> str:
+    if shape == want[1:] or (want[-1] == 1 and shape == want[1:-1]):
         return ": a single example needs a batch dimension, x[np.newaxis]"
-    if array.ndim == len(want) == 4 and array.shape[1] == want[-1] and array.shape[2:] == want[1:3]:
+    if len(shape) == len(want) == 4 and shape[1] == want[-1] and shape[2:] == want[1:3]:
         return ": channels come last, x.transpose(0, 2, 3, 1)"
     return ""
 
@@ -239,8 +239,13 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
     """The weight of every row from the weight of its class.
 
     Raises:
+        TypeError: if ``class_weight`` is no dictionary.
         ValueError: without targets, with several outputs, or for a class without a weight.
     """
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"class_weight must be a dictionary from class to weight, got {class_weight!r}"
+        )
     if y is None or len(y.arrays) != 1:
         raise ValueError("class_weight needs one array of targets")
     labels = y.arrays[0]
@@ -267,14 +272,14 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
     return weights
 
 
-def split_validation(rows: Rows, fraction: float) -> tuple[Rows, Rows]:
+def split_validation(rows: Rows, fraction: Any) -> tuple[Rows, Rows]:
     """The first ``floor(N * (1 - fraction))`` rows and the rest.
 
     Raises:
         ValueError: if one of the parts would be empty.
     """
-    if not 0 < fraction < 1:
-        raise ValueError(f"validation_split must be between 0 and 1, got {fraction}")
+    if isinstance(fraction, str) or not 0 < fraction < 1:
+        raise ValueError(f"validation_split must be between 0 and 1, got {fraction!r}")
     at = int(np.floor(rows.count * (1.0 - fraction)))
     if at == 0 or at == rows.count:
         raise ValueError(

@@ -215,9 +215,10 @@ def output_names(model: Any) -> list[str] | None:
 
 
 def feed_of(
-    model: Any, rows: Rows, batch: int, class_weight: Mapping[Any, float] | None = None
+    model: Any, rows: Rows, batch: int | None, class_weight: Mapping[Any, float] | None = None
 ) -> ArrayFeed:
-    """Check rows against the model and note the signature of their program.
+    """Check rows against the model and note the signature of their program. Without ``batch``, all
+    rows are one.
 
     Raises:
         ValueError: for shapes that do not fit, NaN or infinity.
@@ -250,6 +251,8 @@ def feed_of(
         weight_keys=_keys(rows.weight),
     )
     sources = [(i, a, 1.0, 0.0) for i, a in enumerate((*arrays, *y, *weight))]
+    if batch is None:
+        return ArrayFeed(signature, sources, rows, rows.count, rows.count)
     # Small data of varying size shares plans: their sizes are powers of two up to the batch.
     capacity = min(batch, 1 << (rows.count - 1).bit_length())
     return ArrayFeed(signature, sources, rows, min(batch, rows.count), capacity)
@@ -260,7 +263,7 @@ def make_feed(
     x: Any,
     y: Any,
     sample_weight: Any,
-    batch: int,
+    batch: int | None,
     *,
     shuffle: bool = False,
     inputs_only: bool = False,
@@ -281,4 +284,4 @@ def make_feed(
             "them, not as y or sample_weight"
         )
     batches = Batches(x, names[0], names[1], shuffle, inputs_only)
-    return BatchFeed(batches, lambda rows: feed_of(model, rows, rows.count, class_weight))
+    return BatchFeed(batches, lambda rows: feed_of(model, rows, None, class_weight))

@@ -143,7 +143,7 @@ class Fitting:
     def _steps(self) -> int:
         data, position, model = self.data, self.position, self.model
         span = self.backup.every_steps if self.backup is not None else None
-        if self.callbacks.watches_batches("train"):
+        if self.callbacks.watches_batches("train") or self.compiled.optimizer.asks_for_rate:
             span = 1
         watch = self.compiled.watch or ("note" if self.callbacks.watches_numerics() else "")
 

@@ -15,6 +15,7 @@ from fastconv.graph.tensor import Array
 from fastconv.training.arguments import (
     DEFAULT_BATCH,
     count,
+    frequency,
     limit,
     positive,
     verbosity,
@@ -118,6 +119,7 @@ class Trainer(Inspection):
         steps = limit("steps_per_epoch", steps_per_epoch)
         val_steps = limit("validation_steps", validation_steps)
         val_batch = positive("validation_batch_size", validation_batch_size, batch)
+        validation_freq = frequency("validation_freq", validation_freq)
         if x is None:
             raise ValueError("fit needs data: x is None")
         if validation_split and validation_data is None:
@@ -285,6 +287,9 @@ class Trainer(Inspection):
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
+        return self._predict(feed, most, listed)
+
+    def _predict(self, feed: Feed, most: int | None, listed: CallbackList) -> Any:
         parts: list[list[Array]] = []
         step: Step | None = None
 
@@ -320,7 +325,20 @@ class Trainer(Inspection):
         class_weight: Mapping[Any, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on all of ``x``; returns the loss (before the step) and the metrics."""
+        """One step on all of ``x``.
+
+        Args:
+            x, y, sample_weight: arrays, or lists or dictionaries of arrays, as in :meth:`fit`.
+            class_weight: weight of the rows of each class.
+            return_dict: a dictionary by name instead of a list.
+
+        Returns:
+            The loss before the step and the metrics of this batch: one number, or a list of them.
+
+        Raises:
+            RuntimeError: before `compile`.
+            ValueError, TypeError: as :meth:`fit`; TypeError too for what yields batches.
+        """
         compiled = self._require_compiled("train_on_batch")
         feed = self._batch("train", x, y, sample_weight, class_weight=class_weight)
         (piece,) = feed.pieces(None, None, None)
@@ -333,7 +351,18 @@ class Trainer(Inspection):
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """The loss and the metrics on all of ``x``, in one step."""
+        """The loss and the metrics on all of ``x``, in one step.
+
+        Args:
+            x, y, sample_weight: arrays, or lists or dictionaries of arrays, as in :meth:`fit`.
+            return_dict: a dictionary by name instead of a list.
+
+        Returns:
+            One number, or a list of them.
+
+        Raises:
+            RuntimeError, ValueError, TypeError: as :meth:`train_on_batch`.
+        """
         compiled = self._require_compiled("test_on_batch")
         feed = self._batch("test", x, y, sample_weight)
         (piece,) = feed.pieces(None, None, None)
@@ -343,13 +372,24 @@ class Trainer(Inspection):
         return _results(compiled.results(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """The outputs for all of ``x``, in one step."""
-        return self.predict(x, batch_size=max(_rows_in(x), 1), verbose=0)
+        """The outputs for all of ``x``, in one step.
+
+        Args:
+            x: an array, or a list or dictionary of arrays, as in :meth:`fit`.
+
+        Raises:
+            ValueError, TypeError: as :meth:`predict`; TypeError too for what yields batches.
+        """
+        if isinstance(x, np.ndarray) and x.ndim > 0 and len(x) > 0:
+            return self.predict(x, batch_size=len(x), verbose=0)
+        feed = self._batch("predict", x, None, None, inputs_only=True)
+        return self._predict(feed, None, _callback_list(self, None, 0, 1, 1))
 
     def _batch(self, mode: str, x: Any, y: Any, sample_weight: Any, **options: Any) -> ArrayFeed:
-        feed = self._feed(mode, x, y, sample_weight, batch=max(_rows_in(x), 1), **options)
-        if not isinstance(feed, ArrayFeed):
-            raise TypeError("a batch must be given as arrays")
+        if not is_in_memory(x):
+            raise TypeError(f"a batch must be given as arrays, got {type(x).__name__}")
+        feed = self._feed(mode, x, y, sample_weight, batch=None, **options)
+        assert isinstance(feed, ArrayFeed)
         return feed
 
 
@@ -375,11 +415,3 @@ def _rows_for(output: Any, count: int, name: str) -> Array:
             "example"
         )
     return np.empty((count, *output.shape[1:]), dtype_as_run(output.dtype))
-
-
-def _rows_in(x: Any) -> int:
-    if isinstance(x, Mapping):
-        x = next(iter(x.values()), ())
-    elif isinstance(x, (list, tuple)) and x and np.ndim(x[0]) > 1:
-        x = x[0]
-    return len(x)

@@ -12,8 +12,8 @@ class PyDataset:
     ``(x, y)``, ``(x, y, sample_weight)`` or ``(x,)``. ``on_epoch_end`` is called after each epoch,
     for example to shuffle.
 
-    ``workers``, ``use_multiprocessing`` and ``max_queue_size`` are accepted as in Keras; batches
-    are prepared ahead by one thread, ``max_queue_size`` at most.
+    ``workers``, ``use_multiprocessing`` and ``max_queue_size`` are accepted as in Keras, and not
+    used: one thread prepares two batches ahead.
 
     >>> class Squares(PyDataset):
     ...     def __len__(self):

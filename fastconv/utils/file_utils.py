@@ -103,7 +103,7 @@ def download(url: str, target: Path, expected: str | None = None, timeout: float
     hex) and then renamed, so that ``target`` is never a part of a file.
 
     Raises:
-        OSError: no connection, or the server's answer is an error.
+        OSError: no connection, the server's answer is an error, or a part of the file came.
         ValueError: the checksum differs.
     """
     from urllib.request import urlopen
@@ -117,6 +117,8 @@ def download(url: str, target: Path, expected: str | None = None, timeout: float
                 while block := response.read(CHUNK):
                     f.write(block)
                     advance(len(block))
+            if size is not None and f.tell() != size:
+                raise OSError(f"{url}: {f.tell():,} of {size:,} bytes came")
             f.flush()
             os.fsync(f.fileno())
         if expected is not None:

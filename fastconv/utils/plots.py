@@ -83,8 +83,19 @@ def confusion_matrix(
     >>> confusion_matrix([0, 1, 1], [0, 1, 0], 2)
     array([[1, 0],
            [1, 1]])
+
+    Raises:
+        ValueError: if the two are not as many, or hold other numbers than 0 to ``classes - 1``.
     """
-    pairs = np.ravel(labels).astype(np.int64) * classes + np.ravel(predicted).astype(np.int64)
+    rows, columns = (np.ravel(a).astype(np.int64) for a in (labels, predicted))
+    if len(rows) != len(columns):
+        raise ValueError(f"{len(rows)} labels and {len(columns)} predicted: they must be as many")
+    for name, found in (("labels", rows), ("predicted", columns)):
+        if found.size and not (found.min() >= 0 and found.max() < classes):
+            raise ValueError(
+                f"{name} must be from 0 to {classes - 1}, got {found.min()} to {found.max()}"
+            )
+    pairs = rows * classes + columns
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
