@@ -120,8 +120,7 @@ RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, fl
   if (index >= plan.inputs().size())
     throw std::invalid_argument("the plan has no input " + std::to_string(index));
   const TensorDesc& desc = plan.tensors()[static_cast<std::size_t>(plan.inputs()[index])].desc;
-  if (!desc.batched)
-    throw std::invalid_argument("input " + std::to_string(index) + " has no rows");
+  if (!desc.batched) throw std::invalid_argument("input " + std::to_string(index) + " has no rows");
   bool fits = array.ndim() == desc.rank();
   for (std::int64_t i = 1; fits && i < desc.rank(); ++i)
     fits = array.shape(i) == desc.shape[static_cast<std::size_t>(i)];
