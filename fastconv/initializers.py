@@ -154,9 +154,14 @@ class VarianceScaling(RandomInitializer):
     """Random values whose variance is ``scale / fan``.
 
     Args:
-        mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
+        scale: a positive number.
+        mode: the fan: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
         distribution: ``"truncated_normal"`` (its variance corrected for the truncation),
             ``"untruncated_normal"`` or ``"uniform"``.
+        seed: an integer, a ``SeedGenerator``, or None for the process's next.
+
+    Raises:
+        ValueError: for arguments that are not of these kinds.
     """
 
     def __init__(

@@ -227,8 +227,12 @@ def dropout(
     """Zero a fraction ``rate`` of the elements and scale the others by 1 / (1 - rate).
 
     Args:
+        inputs: a tensor, or an array, whose result is float32.
+        rate: the fraction, in [0, 1).
         noise_shape: shape of the mask, 1 where it is shared along a dimension; None in it means
             the input's own size.
+        seed: an integer, a ``SeedGenerator``, or None for the process's next. In a program it names
+            a stream of random numbers, and None takes the program's next.
 
     Raises:
         ValueError: if ``rate`` is not in [0, 1) or the noise does not broadcast to the inputs.
@@ -267,3 +271,22 @@ def _f32(value: float) -> np.float32:
 def _only_float32(dtype: str | None) -> None:
     if dtype not in (None, "float32"):
         raise ValueError(f"random numbers are float32, got dtype={dtype!r}")
+
+
+__all__ = [
+    "SeedGenerator",
+    "dropout",
+    "generator",
+    "get_seed",
+    "get_state",
+    "next_seed",
+    "normal",
+    "normal_like",
+    "randint",
+    "set_seed",
+    "set_state",
+    "shuffle",
+    "stream",
+    "truncated_normal",
+    "uniform",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import io
 import os
 import pkgutil
@@ -11,8 +12,11 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +29,10 @@ LAZY = {  # what importing fastconv must not load: it is slow, optional, or both
     *("h5py", "rich", "matplotlib", "PIL", "torch", "tensorflow", "keras", "jax", "sklearn"),
     *("urllib.request", "http.client", "tarfile", "pytest"),
 }
+
+SAID_ELSEWHERE = {"self", "cls", "name", "dtype"}  # parameters that an Args section may leave out
+SECTION = re.compile(r"^Args:\n(.*?)(?=^\S|\Z)", re.M | re.S)
+ENTRY = re.compile(r"^    (\*{0,2}\w+(?:,\s+\*{0,2}\w+)*):\s", re.M)
 
 
 def every_module() -> list[str]:
@@ -41,6 +49,43 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     assert module.__doc__ is not None
     names = {"np": np, "fastconv": fastconv}
     assert doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS).failed == 0
+
+
+def with_docstrings(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any], str | None]]:
+    """Public functions, constructors and methods that a module defines, and what documents them."""
+    for name, item in vars(module).items():
+        if name.startswith("_") or getattr(item, "__module__", None) != module.__name__:
+            continue
+        if inspect.isfunction(item):
+            yield name, item, item.__doc__
+        if not inspect.isclass(item):
+            continue
+        yield name, item.__init__, item.__doc__
+        for inner, method in vars(item).items():
+            method = getattr(method, "__func__", method)
+            if inspect.isfunction(method) and (inner == "__init__" or not inner.startswith("_")):
+                yield f"{name}.{inner}", method, method.__doc__
+
+
+@pytest.mark.parametrize("name", every_module())
+def test_a_list_of_arguments_is_complete(name: str) -> None:
+    """An Args section names every parameter, several at once in some entries, and no others."""
+    if name.endswith(".torch_nets"):
+        pytest.importorskip("torch")
+    wrong = {}
+    for path, function, documentation in with_docstrings(importlib.import_module(name)):
+        section = SECTION.search(inspect.cleandoc(documentation or ""))
+        if section is None:
+            continue
+        told = {n for entry in ENTRY.findall(section[1]) for n in re.findall(r"\w+", entry)}
+        taken = inspect.signature(function).parameters.values()
+        named = {p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+        missing = named - told - SAID_ELSEWHERE
+        catches_all = len(named) < len(taken)  # and may know further names
+        unknown = set() if catches_all else told - named
+        if missing or unknown:
+            wrong[path] = missing | unknown
+    assert wrong == {}
 
 
 def test_readme_example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

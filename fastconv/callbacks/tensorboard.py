@@ -19,6 +19,9 @@ class TensorBoard(Callback):
 
     Args:
         log_dir: the folder.
+        histogram_freq, write_images, profile_batch, embeddings_freq, embeddings_metadata: not
+            supported; only 0, False and None are accepted.
+        write_graph: accepted for Keras's sake; there is no graph to write.
         update_freq: ``"epoch"``, ``"batch"`` or a number of batches: when curves of batches get a
             point, too.
         write_steps_per_second: whether to write the speed of each epoch.

@@ -12,6 +12,8 @@ class ModelCheckpoint(callbacks.ModelCheckpoint):
     """:class:`fastconv.callbacks.ModelCheckpoint` that may leave epochs out.
 
     Args:
+        filepath, monitor, verbose, save_best_only, save_weights_only, mode, save_freq,
+            initial_value_threshold: as in :class:`fastconv.callbacks.ModelCheckpoint`.
         period: epochs from one save to the next, where ``save_freq`` is ``"epoch"``.
 
     Raises:

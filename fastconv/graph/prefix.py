@@ -37,7 +37,8 @@ def split_prefix(
     """Cut a program after its frozen prefix; None where no variable is used in it.
 
     Args:
-        program: its first ``rows`` inputs are the data that the prefix may depend on.
+        program: the program; it stays as it is.
+        rows: how many of its inputs, the first ones, are data that the prefix may depend on.
         changing: variables that must not be in the prefix; those that the program updates.
     """
     moving_variables = {id(v) for v in (program.updates if changing is None else changing)}

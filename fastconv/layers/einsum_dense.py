@@ -15,7 +15,11 @@ class EinsumDense(Layer):
     Args:
         equation: such as ``"ab,bc->ac"``, or with an ellipsis ``"...b,bc->...c"``.
         output_shape: of the result without the batch, None where the input's size stays.
+        activation: applied to the result; None for none.
         bias_axes: the letters of the result that the bias has; None for no bias.
+        kernel_initializer, bias_initializer: the first values of the weights.
+        kernel_regularizer, bias_regularizer: penalties on the weights, added to the loss.
+        kernel_constraint, bias_constraint: projections of the weights after every optimizer step.
 
     Raises:
         ValueError: when built, if equation, shapes and bias_axes do not fit together.

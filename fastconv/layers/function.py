@@ -19,6 +19,11 @@ class Lambda(Layer):
     Args:
         function: called with the inputs, and ``arguments`` as keywords.
         output_shape: accepted for Keras's sake; shapes are inferred.
+        mask: not supported; only None is accepted.
+        arguments: keywords for the function, besides ``training`` where it has that parameter.
+
+    Raises:
+        ValueError: if ``function`` cannot be called, or for a mask.
     """
 
     def __init__(

@@ -36,6 +36,7 @@ class RandomContrast(_RandomColor):
     Args:
         factor: f for a factor from [1 - f, 1 + f], or (l, u) for [1 - l, 1 + u].
         value_range: (lowest, highest) value of the result.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
 
     Raises:
         ValueError: for arguments that are not of these kinds.
@@ -68,6 +69,7 @@ class RandomBrightness(_RandomColor):
     Args:
         factor: the largest share to both sides, or (lowest, highest), in [-1, 1].
         value_range: (lowest, highest) value of the images and of the result.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
 
     Raises:
         ValueError: for arguments that are not of these kinds.

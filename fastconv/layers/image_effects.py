@@ -44,6 +44,8 @@ class RandomGrayscale(_Effect):
 
     Args:
         factor: the probability.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all. As in Keras it is not
+            in the configuration.
 
     Raises:
         ValueError: for a factor outside of [0, 1], or images without three channels.
@@ -72,6 +74,7 @@ class RandomInvert(_Effect):
     Args:
         factor: the probability is drawn from [0, factor], or from a pair, for each image.
         value_range: (lowest, highest) value of the images.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
 
     Raises:
         ValueError: for a factor outside of [0, 1].
@@ -105,6 +108,7 @@ class RandomErasing(_Effect):
         fill_value: a number, or one for each of three channels; None for normal numbers times the
             highest value.
         value_range: (lowest, highest) value of what is filled in.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
 
     Raises:
         ValueError: for a factor or a scale outside of [0, 1], another fill value, or three for

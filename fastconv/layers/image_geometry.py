@@ -134,6 +134,11 @@ class RandomFlip(ImageLayer):
 
     Args:
         mode: ``"horizontal"``, ``"vertical"`` or ``"horizontal_and_vertical"``.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
+
+    Raises:
+        ValueError: for another mode or format.
     """
 
     def __init__(
@@ -218,8 +223,12 @@ class RandomRotation(_RandomAffine):
     Args:
         factor: the largest angle to both sides, or (lowest, highest), in full turns; positive
             angles are counter-clockwise.
-        fill_mode: ``"reflect"``, ``"wrap"``, ``"constant"`` (by ``fill_value``) or ``"nearest"``.
+        fill_mode: how what is outside of the image is filled: ``"reflect"``, ``"wrap"``,
+            ``"constant"`` (by ``fill_value``) or ``"nearest"``.
         interpolation: ``"bilinear"`` or ``"nearest"``.
+        seed: chooses the random numbers; ``set_random_seed`` sets them all.
+        fill_value: used with ``fill_mode="constant"`` only.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
 
     Raises:
         ValueError: for arguments that are not of these kinds.
@@ -263,7 +272,7 @@ class RandomZoom(_RandomAffine):
         height_factor: how much more of the height is shown at most, or (least, most): -0.2 shows a
             fifth less (the image grows), 0.2 a fifth more.
         width_factor: the same for the width; None keeps the proportions.
-        fill_mode, interpolation, fill_value: as in ``RandomRotation``.
+        fill_mode, interpolation, seed, fill_value, data_format: as in ``RandomRotation``.
 
     Raises:
         ValueError: for arguments that are not of these kinds.
@@ -313,7 +322,7 @@ class RandomTranslation(_RandomAffine):
     Args:
         height_factor: the largest shift down or up, or (lowest, highest), as a share of the height.
         width_factor: the same to the right and left.
-        fill_mode, interpolation, fill_value: as in ``RandomRotation``.
+        fill_mode, interpolation, seed, fill_value, data_format: as in ``RandomRotation``.
 
     Raises:
         ValueError: for arguments that are not of these kinds.

@@ -14,7 +14,8 @@ class InputSpec:
     Args:
         dtype: the type of its elements.
         shape: all of its sizes, the batch's first.
-        ndim: its dimensions; min_ndim, max_ndim: the fewest and the most.
+        ndim: how many dimensions it has.
+        max_ndim, min_ndim: the most and the fewest of them.
         axes: sizes along some axes.
         allow_last_axis_squeeze: a last axis of size 1 may be there or not.
         name: of the input, for messages.

@@ -75,6 +75,7 @@ class Layer(Configured, WeightHolder):
             None is the global policy.
         autocast: whether float inputs are cast to the compute dtype.
         input_shape: the shape of one example, for the first layer of a ``Sequential``.
+        batch_input_shape: the same with the batch's dimension first; used if both are given.
         activity_regularizer: a penalty on the outputs, per example.
 
     Raises:

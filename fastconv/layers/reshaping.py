@@ -107,6 +107,7 @@ class ZeroPadding2D(Layer):
 
     Args:
         padding: one number, (vertical, horizontal), or ((top, bottom), (left, right)).
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
     """
 
     input_spec = InputSpec(ndim=4)
@@ -135,6 +136,7 @@ class ZeroPadding1D(Layer):
 
     Args:
         padding: one number, or (before, after).
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
     """
 
     input_spec = InputSpec(ndim=3)
@@ -224,10 +226,11 @@ class UpSampling2D(Layer):
 
     Args:
         size: factors of the height and the width.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
         interpolation: ``"nearest"``, ``"bilinear"`` or ``"bicubic"``.
 
     Raises:
-        ValueError: for another interpolation.
+        ValueError: for arguments that are not of these kinds.
     """
 
     input_spec = InputSpec(ndim=4)

@@ -20,7 +20,8 @@ class IoU(Metric):
         target_class_ids: the classes whose mean is taken.
         ignore_class: a label whose pixels are not counted.
         sparse_y_true, sparse_y_pred: whether these are class numbers; otherwise the largest entry
-            along ``axis`` (the last one) is the class.
+            along ``axis`` is the class.
+        axis: -1, the last one; others are not supported.
 
     Raises:
         ValueError: for classes that do not exist, or another axis than the last.

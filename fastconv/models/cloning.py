@@ -22,6 +22,7 @@ def clone_model(
     """A model of the same layers with freshly initialized weights.
 
     Args:
+        model: a functional model or a Sequential; it stays as it is.
         input_tensors: tensors to use as the new model's inputs.
         clone_function: makes the copy of each layer; by default from its configuration.
 

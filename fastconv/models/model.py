@@ -287,6 +287,7 @@ class Model(Trainer, OldMethods, Layer):
 
         Args:
             line_length: width of the table; that of the terminal, or 80, if None.
+            positions: accepted for Keras's sake; the widths of columns follow from their text.
             print_fn: called with the text instead of printing it.
             expand_nested: also list the layers of models inside the model.
             show_trainable: mark which layers are trained.

@@ -26,10 +26,12 @@ def channels_first(data_format: str | None) -> bool:
 
 
 def to_channels_last(x: Any) -> Any:
+    """(batch, channels, ...) as (batch, ..., channels)."""
     return bind("transpose", x, perm=[0, *range(2, x.ndim), 1])
 
 
 def to_channels_first(x: Any) -> Any:
+    """(batch, ..., channels) as (batch, channels, ...)."""
     return bind("transpose", x, perm=[0, x.ndim - 1, *range(1, x.ndim - 1)])
 
 

@@ -44,11 +44,16 @@ def resize(
     """Images (batch, height, width, channels), or one image, in another size, as float32.
 
     Args:
-        size: (height, width).
+        images: (batch, height, width, channels), or one image.
+        size: (height, width), or one number for both.
         interpolation: ``"bilinear"``, ``"nearest"`` or ``"bicubic"`` (Keys, 1981, with -1/2);
             pixels are not averaged where images become smaller.
-        crop_to_aspect_ratio, pad_to_aspect_ratio: keep proportions, by cutting the middle out
-            before, or by adding ``fill_value`` after.
+        antialias: not supported; only False is accepted.
+        crop_to_aspect_ratio, pad_to_aspect_ratio: keep proportions, by cutting the middle out, or
+            by adding ``fill_value`` around the images, before they are resized.
+        fill_mode: only ``"constant"`` is accepted.
+        fill_value: used with ``pad_to_aspect_ratio`` only.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
 
     Raises:
         ValueError: for arguments that are not of these kinds.
@@ -128,6 +133,8 @@ def affine_transform(
         interpolation: ``"bilinear"`` or ``"nearest"``.
         fill_mode: what is outside of the image: ``"constant"`` (``fill_value``), ``"nearest"``,
             ``"wrap"``, ``"mirror"`` (the border once) or ``"reflect"`` (the border twice).
+        fill_value: used with ``fill_mode="constant"`` only.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
 
     Raises:
         ValueError: for arguments that are not of these kinds.
@@ -296,3 +303,15 @@ def _pixels(x: Any, row: Any, column: Any) -> Any:
     if index.shape[0] != x.shape[0]:
         index = broadcast_to(index, (layout.shape(x)[0], index.shape[1]))
     return bind("take", flat, index, axis=1, batch_dims=1)
+
+
+__all__ = [
+    "FILL_MODES",
+    "INTERPOLATIONS",
+    "RESIZES",
+    "affine_transform",
+    "center_crop",
+    "crop",
+    "resize",
+    "taps",
+]

@@ -25,6 +25,7 @@ def dtype_of(x: Any) -> str:
 
 
 def as_float(x: Any) -> Any:
+    """An operand of a float type; others become float32."""
     x = operand(x)
     return x if is_float(dtype_of(x)) else bind("cast", x, dtype="float32")
 

@@ -53,6 +53,7 @@ def load_model(
     """Read a model written by :func:`save_model` or by Keras. No code in the file is run.
 
     Args:
+        filepath: a ``.keras`` or HDF5 (``.h5``) file; its content tells which, not its name.
         custom_objects: classes and functions that the file names and fastconv does not know.
         compile: also restore the optimizer with its state, the loss and the metrics.
         safe_mode: accepted for Keras's sake; loading is always safe.
@@ -96,6 +97,8 @@ def load_weights(
     """Set the weights of ``model`` from a ``.weights.h5``, ``.keras`` or ``.h5`` file.
 
     Args:
+        model: a model that is built.
+        filepath: a file with weights; its content tells of which kind, not its name.
         by_name: match layers by name (``.h5`` only) instead of by order.
         skip_mismatch: leave layers alone whose weights do not fit.
 

@@ -133,7 +133,10 @@ def image_dataset_from_directory(
         validation_split, subset: the part for validation (the last files), and which part to
             return: ``"training"``, ``"validation"`` or ``"both"``.
         interpolation: ``"bilinear"`` or ``"nearest"``.
+        follow_links: whether links to folders are followed; with ``labels="inferred"`` a class's
+            own folder may be a link in any case.
         crop_to_aspect_ratio, pad_to_aspect_ratio: keep proportions, by cutting or by adding zeros.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
         verbose: whether to print how many files there are.
 
     Returns:

@@ -83,10 +83,17 @@ class DirectoryIterator(FileIterator):
         classes: the names of the classes' folders, in the order of their numbers.
         class_mode: targets: ``"categorical"`` (one-hot rows), ``"binary"`` or ``"sparse"``
             (numbers), ``"input"`` (the images) or None (none).
+        batch_size: images in a batch; the last of an epoch may have fewer.
+        shuffle: a new order each epoch.
+        seed: of the order and of the random changes; None takes one from the process's seed.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
+            It must be that of ``image_data_generator``, whose changes are along axes of its own.
         subset: ``"training"`` or ``"validation"``, of each class by the generator's
             ``validation_split``.
         interpolation, keep_aspect_ratio: as in :func:`load_img`.
         save_to_dir, save_prefix, save_format: a folder to write the changed images to.
+        follow_links: whether links to folders are followed inside of a class's folder, which may
+            be a link itself in any case.
 
     ``class_indices`` maps names to numbers, ``classes`` are the numbers of all ``samples`` files.
 
@@ -164,9 +171,13 @@ class DataFrameIterator(FileIterator):
         class_mode: as in :class:`DirectoryIterator`, with classes named in ``y_col`` (for
             ``"categorical"`` also lists of names); or ``"raw"`` and ``"multi_output"`` for the
             numbers of the column(s).
-        validate_filenames: leave out rows whose file does not exist, with a warning.
-
-    Other arguments as in :class:`DirectoryIterator`.
+        subset: ``"training"`` or ``"validation"``, by the generator's ``validation_split``: the
+            first rows are for validation.
+        image_data_generator, target_size, color_mode, batch_size, shuffle, seed, data_format,
+            save_to_dir, save_prefix, save_format, interpolation, keep_aspect_ratio: as in
+            :class:`DirectoryIterator`.
+        validate_filenames: leave out rows whose file does not exist, or has not the ending of a
+            picture, with a warning.
 
     Raises:
         TypeError: for columns of the wrong kind.

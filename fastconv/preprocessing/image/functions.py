@@ -30,6 +30,7 @@ def apply_affine_transform(
     """An image zoomed, sheared, shifted and rotated about its middle.
 
     Args:
+        x: an image of three axes.
         theta, shear: degrees.
         tx, ty: pixels along the rows' axis and along the columns' axis.
         zx, zy: factors along the same axes; above 1 shows more of the image.

@@ -44,10 +44,11 @@ class ImageDataGenerator:
         channel_shift_range: added to all values, to both sides.
         fill_mode: how points outside of the image are filled: ``"nearest"``, ``"constant"`` (by
             ``cval``), ``"reflect"`` or ``"wrap"``.
+        cval: used with ``fill_mode="constant"`` only.
         horizontal_flip, vertical_flip: of every second image on average.
         rescale: a factor, after the changes above and ``preprocessing_function``.
         preprocessing_function: called with each changed image; returns one of its shape.
-        data_format: ``"channels_last"`` or ``"channels_first"``.
+        data_format: ``"channels_last"`` or ``"channels_first"``; None means the configured format.
         validation_split: the part of the data that ``subset="validation"`` names, the first rows.
         interpolation_order: 1 interpolates linearly, 0 takes the nearest pixel.
 
@@ -318,8 +319,9 @@ class ImageDataGenerator:
 
         Args:
             x: images (N, height, width, channels); they are rescaled first by ``rescale``.
-            augment: take them after random changes, ``rounds`` times.
-            seed: of these changes.
+            augment: take them after random changes.
+            rounds: how many times each image is changed and taken; used with ``augment`` only.
+            seed: of these changes; None takes the process's next.
 
         Raises:
             ValueError: if ``x`` does not have four axes.

@@ -158,6 +158,12 @@ class NumpyArrayIterator(ImageIterator):
         x: images (N, height, width, channels), or (images, other) with another input, or a list of
             them, whose rows go with the images.
         y, sample_weight: rows that go with the images.
+        image_data_generator: changes the images; None leaves them as they are.
+        batch_size: images in a batch; the last of an epoch may have fewer.
+        shuffle: a new order each epoch.
+        seed: of the order and of the random changes; None takes one from the process's seed.
+        data_format: that of ``x``, ``"channels_last"`` or ``"channels_first"``; None means the
+            configured format. It must be that of ``image_data_generator`` as well.
         subset: ``"validation"`` for the first rows, as many as the generator's
             ``validation_split`` says, ``"training"`` for the others.
         ignore_class_split: allow the two to have different classes.
