@@ -11,6 +11,8 @@ from fastconv.models import Model
 
 Bits = list[np.ndarray]
 BLOCKS = ["conv", "conv", "depthwise", "pool", "average", "norm", "dropout", "noise", "residual"]
+LOSSES = ["sparse_categorical_crossentropy", "categorical_crossentropy", "binary_crossentropy"]
+LOSSES += ["mse", "mae", "kl_divergence", "categorical_hinge", "huber"]
 BLOCKS += ["transposed", "separable", "layer norm", "group norm", "scaled"]
 
 
@@ -32,6 +34,8 @@ class Net:
     shuffle: bool
     seed: int
     policy: str = "float32"
+    loss: str = "sparse_categorical_crossentropy"
+    metrics: tuple[str, ...] = ("accuracy",)
 
     def model(self) -> Model:
         config.set_random_seed(self.seed)
@@ -45,7 +49,7 @@ class Net:
         finally:
             config.set_dtype_policy(before)
         model = Model(inputs, outputs)
-        model.compile(self.optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.compile(self.optimizer, self.loss, metrics=list(self.metrics))
         return model
 
     def block(self, name: str, x: Any) -> Any:
@@ -81,7 +85,8 @@ class Net:
         rng = np.random.default_rng(self.seed)
         shape = (self.rows, self.size, self.size, self.channels)
         x = rng.standard_normal(shape).astype(np.float32)
-        return x, rng.integers(0, self.classes, self.rows)
+        y = rng.integers(0, self.classes, self.rows)
+        return x, y if self.loss.startswith("sparse") else np.eye(self.classes, dtype="float32")[y]
 
     def fit(self, model: Model, **options: Any) -> Bits:
         arguments = {"batch_size": self.batch, "epochs": self.epochs, "shuffle": self.shuffle}

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,35 @@ def test_case(case: Case) -> None:
         assert_same_bits(native(program, feeds, case.batch, case.batch), alone)
     if any(arg.batched for arg in case.args):
         assert_same_bits(native(program, feeds, case.batch, case.batch + 3), alone)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_operands_that_nobody_needs_any_more(case: Case) -> None:
+    """A result may be put where an operand was: the same bits."""
+    program = case.program()
+    feeds = [a for a, arg in zip(case.arrays(), case.args, strict=True) if not arg.variable]
+    expected = native(program, feeds, case.batch, case.batch)
+    lowered = lower(program, case.batch)
+    tensors = list(lowered.tensors)
+    steps: list[Any] = []
+
+    def copy_of(i: int) -> int:
+        dtype, shape, batched, *_ = tensors[i]
+        tensors.append((dtype, shape, batched, "temp", None))
+        steps.append(("copy", [i], [len(tensors) - 1], {}, "copy"))
+        return len(tensors) - 1
+
+    copies = {i: copy_of(i) for i in lowered.inputs}
+    for s in lowered.steps:
+        steps.append((s.name, [copies.get(i, i) for i in s.inputs], s.outputs, s.attrs, s.label))
+    outputs = [copy_of(copies.get(i, i)) for i in lowered.outputs]
+    plan = _core.Plan(tensors, steps, lowered.inputs, outputs, case.batch)
+    old = {v: v.numpy() for v in program.updates}
+    found = [np.array(o) for o in plan.run(feeds, case.batch, seed=SEED, step=STEP)]
+    found += [v.numpy() for v in program.updates]
+    for variable, value in old.items():
+        variable.assign(value)
+    assert_same_bits(found, expected)
 
 
 CONVOLUTIONS = [c for c in CASES if c.op.startswith("conv2d")]

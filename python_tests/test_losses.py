@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from real_keras import import_keras, to_numpy
 
-from fastconv import losses, ops
+from fastconv import layers, losses, ops
 from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor
+from fastconv.models import Sequential
 from fastconv.reference import run_program
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
@@ -125,6 +126,20 @@ def test_a_program_uses_the_logits_behind_the_activation(loss, activation, targe
     # From the probability the loss would be that of the clipped 1e-7, and its gradient 0.
     np.testing.assert_allclose(values, [200.0], rtol=1e-6)
     np.testing.assert_allclose(np.abs(grad), np.ones_like(grad), rtol=1e-6)
+
+
+@pytest.mark.parametrize("activation", [None, "softmax", "sigmoid", "tanh"])
+@pytest.mark.parametrize("metrics", [[], ["mse"]])
+@pytest.mark.parametrize("name", [name for name, _ in FUNCTIONS])
+def test_evaluate_gives_the_loss_of_what_predict_gives(name, metrics, activation):
+    """Whether or not something else needs what the loss is computed from."""
+    sparse = name.startswith("sparse")
+    y = LABELS if sparse else ONE_HOT
+    model = Sequential([layers.Input((5,)), layers.Dense(5, activation=activation)])
+    model.compile("sgd", name, metrics=[] if sparse else metrics)
+    found = model.evaluate(REAL[0], y, verbose=0, return_dict=True)["loss"]
+    expected = to_numpy(losses.get(name)(y, model.predict(REAL[0], verbose=0))).mean()
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6)
 
 
 def test_logits_twice_are_noticed():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drawn_nets import BLOCKS, Bits, Net, bits_of
+from drawn_nets import BLOCKS, LOSSES, Bits, Net, bits_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +47,8 @@ NETS = st.builds(
     shuffle=st.booleans(),
     seed=st.integers(0, 2**20),
     policy=st.sampled_from(["float32", "float32", "mixed_bfloat16", "bfloat16"]),
+    loss=st.sampled_from(LOSSES),
+    metrics=st.sampled_from([("accuracy",), ()]),
 )
 THREADS = st.sampled_from([1, 2, 3, 4, 7, 16, 33, 64])
 

@@ -131,7 +131,10 @@ class CrossEntropy final : public RowOp {
                     : k.cross_entropy(probabilities + at, logits + at, ctx.input(1) + at, length_);
     });
   }
-  std::vector<std::pair<int, int>> inplace() const override { return {{1, 0}}; }
+  std::vector<std::pair<int, int>> inplace() const override {
+    if (!sparse_) return {};  // the logits are read again once the probabilities are there
+    return {{1, 0}};
+  }
 
  private:
   bool sparse_;
