@@ -202,6 +202,8 @@ def test_directions_are_those_of_keras(name):
 
 
 def test_names():
+    assert isinstance(metrics.get("r2_score"), metrics.R2Score)
+    assert isinstance(metrics.get("false_positives"), metrics.FalsePositives)
     assert metrics.get("mse") is metrics.get("MSE")
     assert metrics.get("AUC").name == "auc"
     assert metrics.get("cosine_similarity")([[1.0, 2.0]], [[2.0, 1.0]]) == pytest.approx(0.8)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from small_nets import X, Y, compiled, net
 
-from fastconv import callbacks, config, layers, ops, optimizers
+from fastconv import callbacks, config, layers, metrics, ops, optimizers
 from fastconv.models import Model, Sequential
 
 
@@ -258,6 +258,91 @@ def test_compile_config_round_trip():
     again.set_weights(model.get_weights())
     assert again.evaluate(X, Y, verbose=0) == model.evaluate(X, Y, verbose=0)
     assert len(again.optimizer.variables) == 2 + 4
+
+
+def test_metrics_in_attributes_are_reported():
+    class Noted(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.size = metrics.Mean(name="size")
+
+        def call(self, x):
+            self.size.update_state(ops.mean(ops.abs(x)))
+            return x
+
+    class Net(Model):
+        def __init__(self):
+            super().__init__()
+            self.noted, self.dense = Noted(), layers.Dense(1)
+            self.error = [metrics.Mean(name="error")]
+
+        def call(self, x):
+            return self.dense(self.noted(x))
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            loss = ops.mean(ops.square(y - y_pred))
+            self.error[0].update_state(2 * loss)
+            return loss
+
+    class Own(Net):
+        @property
+        def metrics(self):
+            return [self.error[0]]
+
+    x, y = X[:64], X[:64, :1]
+    size = float(np.abs(x).mean())
+    model = Net()
+    model.compile("sgd", metrics=["mae"])
+    history = model.fit(x, y, batch_size=16, epochs=2, validation_data=(x, y), verbose=0).history
+    names = ["error", "loss", "mae", "size"]
+    assert sorted(history) == sorted([*names, *(f"val_{name}" for name in names)])
+    assert history["size"] == pytest.approx([size, size], rel=1e-5)
+    found = model.evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
+    assert found["error"] == pytest.approx(2 * found["loss"], rel=1e-5)
+    assert model.metrics_names == ["loss", "mae", "error", "size"]
+    own = Own()
+    own.compile("sgd")
+    history = own.fit(x, y, batch_size=16, epochs=2, validation_data=(x, y), verbose=0).history
+    assert sorted(history) == ["error", "val_error"]
+    assert history["error"][1] < history["error"][0]
+    assert own.evaluate(x, y, verbose=0) == pytest.approx(history["val_error"][1], rel=1e-5)
+
+
+def test_several_outputs_list_their_metrics_by_name():
+    x = layers.Input((4,))
+    outputs = [layers.Dense(2, name=name, activation="sigmoid")(x) for name in ("right", "left")]
+    model = Model(x, outputs)
+    model.compile("sgd", "mse", metrics={"right": ["mae"], "left": ["mape", "mae"]})
+    y = [np.ones((64, 2)), np.zeros((64, 2))]
+    found = model.evaluate(X[:64, :4], y, verbose=0)
+    assert list(model.metrics_names) == [
+        *("loss", "right_loss", "left_loss", "left_mae", "left_mape", "right_mae")
+    ]
+    by_name = model.evaluate(X[:64, :4], y, verbose=0, return_dict=True)
+    assert found == [by_name[name] for name in model.metrics_names]
+
+
+def test_a_model_without_weights_to_train_has_a_loss():
+    model = compiled()
+    for layer in model.layers:
+        layer.trainable = False
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    before = model.get_weights()
+    with pytest.warns(UserWarning, match="has no trainable weights"):
+        history = model.fit(X, Y, epochs=2, verbose=0).history
+    assert history["loss"] == pytest.approx([model.evaluate(X, Y, verbose=0)[0]] * 2, rel=1e-5)
+    assert int(model.optimizer.iterations) == 2 * -(-len(X) // 32)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_classes_without_a_weight_weigh_1():
+    given, full = compiled(), compiled()
+    full.set_weights(given.get_weights())
+    options = {"shuffle": False, "verbose": 0}
+    a = given.fit(X, Y, class_weight={1: 5.0}, **options).history["loss"]
+    b = full.fit(X, Y, class_weight={0: 1.0, 1: 5.0}, **options).history["loss"]
+    assert a == b
 
 
 def test_class_weights_multiply_row_weights():

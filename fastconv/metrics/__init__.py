@@ -84,7 +84,7 @@ from fastconv.metrics.operating_points import (
 )
 from fastconv.metrics.overlap import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from fastconv.metrics.reduction import Mean, MeanMetricWrapper, Sum
-from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
+from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object, to_snake_case
 from fastconv.utils.lookup import by_name
 
 METRIC_CLASSES: dict[str, type[Metric]] = {
@@ -172,7 +172,8 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        known: dict[str, Any] = {**METRIC_FUNCTIONS, **METRIC_CLASSES}
+        snake_case = {to_snake_case(name): kind for name, kind in METRIC_CLASSES.items()}
+        known: dict[str, Any] = {**snake_case, **METRIC_FUNCTIONS, **METRIC_CLASSES}
         found = by_name(identifier, known, "metric")
         return found() if isinstance(found, type) else found
     if isinstance(identifier, type) and issubclass(identifier, Metric):

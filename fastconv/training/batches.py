@@ -76,6 +76,7 @@ class Batches:
     ) -> Iterator[Rows]:
         """Batches of one epoch: ``steps`` of them, or as many as there are; without the first
         ``skip``, which have been used before."""
+        self._begin_epoch()
         if self.indexed:
             length = self._length() or 0
             order = np.arange(length)
@@ -93,10 +94,12 @@ class Batches:
     def pass_over(self, epochs: int, steps: int | None) -> None:
         """Bring the source to where so many epochs leave it.
 
-        Sources with numbered batches are told of the ends of epochs. Of others, all batches are
-        read again; but where each epoch is an iteration of its own, only the first of each.
+        Sources with numbered batches are told of the beginnings and ends of epochs. Of others, all
+        batches are read again; but where each epoch is an iteration of its own, only the first of
+        each.
         """
         for _ in range(epochs):
+            self._begin_epoch()
             if self.indexed:
                 length = self._length() or 0
                 for _ in self._in_order(range(steps or length), length, skip=steps or length):
@@ -110,6 +113,10 @@ class Batches:
                     pass
             self._end_epoch()
 
+    def _begin_epoch(self) -> None:
+        if hasattr(self.source, "on_epoch_begin"):
+            self.source.on_epoch_begin()
+
     def _end_epoch(self) -> None:
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
@@ -120,6 +127,7 @@ class Batches:
         for count, index in enumerate(order):
             if count and count % length == 0:
                 self._end_epoch()
+                self._begin_epoch()
             if count >= skip:
                 yield self.source[int(index)]
 

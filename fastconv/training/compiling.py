@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv.graph.tensor import Array, Variable
 from fastconv.training.data import Group, Rows
 from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
 from fastconv.training.labels import check_labels
-from fastconv.training.objective import Compiled
+from fastconv.training.objective import Compiled, metrics_in_attributes, results_of
 from fastconv.training.programs import (
     Plans,
     Signature,
@@ -23,6 +23,10 @@ from fastconv.training.programs import (
 )
 
 METHODS = {"train": "fit", "test": "evaluate", "predict": "predict"}
+
+
+def _each_once(metrics: Sequence[Any]) -> list[Any]:
+    return list({id(metric): metric for metric in metrics}.values())
 
 
 class Inference:
@@ -134,8 +138,21 @@ class Compiling:
 
     @property
     def metrics(self) -> list[Any]:
-        """The loss tracker and the metrics; those that depend on shapes after the first batch."""
-        return [] if self._compiled is None else self._compiled.all_metrics
+        """The loss tracker, the metrics of `compile` (those that depend on shapes after the first
+        batch), and those in attributes of the model and its layers. A model with a property of its
+        own reports what that lists."""
+        return self._every_metric()
+
+    def _every_metric(self) -> list[Any]:
+        listed = [] if self._compiled is None else self._compiled.all_metrics
+        return _each_once([*listed, *metrics_in_attributes(self)])
+
+    def _metric_results(self) -> dict[str, Any]:
+        return results_of(self.metrics)
+
+    def _metric_variables(self) -> list[Variable]:
+        every = _each_once([*self._every_metric(), *self.metrics])
+        return [v for metric in every for v in metric.variables]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -143,8 +160,8 @@ class Compiling:
 
     def reset_metrics(self) -> None:
         """Start all metrics over."""
-        if self._compiled is not None:
-            self._compiled.reset()
+        for metric in _each_once([*self._every_metric(), *self.metrics]):
+            metric.reset_state()
 
     def get_compile_config(self) -> dict[str, Any] | None:
         """What `compile` was given, as plain data; None before it."""

@@ -236,11 +236,11 @@ def target_dtype(array: Array) -> str:
 
 
 def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
-    """The weight of every row from the weight of its class.
+    """The weight of every row from the weight of its class, 1 for classes that have none.
 
     Raises:
         TypeError: if ``class_weight`` is no dictionary.
-        ValueError: without targets, with several outputs, or for a class without a weight.
+        ValueError: without targets, or with several outputs.
     """
     if not isinstance(class_weight, Mapping):
         raise TypeError(
@@ -263,12 +263,9 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
         if np.any(labels != np.round(labels)):
             raise ValueError("class_weight needs whole numbers as labels")
         labels = labels.astype(np.int64)
-    weights = np.full(labels.shape, np.nan, np.float32)
+    weights = np.ones(labels.shape, np.float32)
     for label, weight in class_weight.items():
         weights[labels == int(label)] = float(weight)
-    if np.isnan(weights).any():
-        missing = np.unique(labels[np.isnan(weights)])[:5].tolist()
-        raise ValueError(f"class_weight has no weight for class {missing}; it has {class_weight}")
     return weights
 
 

@@ -112,7 +112,7 @@ class Fitting:
         if position.step == 0:
             position.first = int(self.compiled.optimizer.iterations)
             position.place = data.feed.place()
-            self.compiled.reset()
+            self.model.reset_metrics()
             self.callbacks.call("epoch_begin", position.epoch, {})
         done = self._steps()
         if done == 0:
@@ -123,7 +123,7 @@ class Fitting:
             )
             return False
         self.callbacks.params["steps"] = done
-        self.logs = sorted_results(self.compiled.results())
+        self.logs = sorted_results(self.model._metric_results())
         validations = position.validations
         if data.validation is not None and validates(position.epoch, data.validation_freq):
             found = self.model._evaluate(data.validation, data.validation_steps, self.callbacks)
@@ -164,7 +164,7 @@ class Fitting:
             pieces,
             run,
             self.callbacks,
-            lambda: sorted_results(self.compiled.results()),
+            lambda: sorted_results(self.model._metric_results()),
             lambda: bool(model.stop_training),
             None if self._states is None else self,
             position.step,
@@ -183,7 +183,7 @@ class Fitting:
     def keep(self, steps: int) -> None:
         """Write the state after so many steps of the epoch, unless its loss is no number."""
         assert self._states is not None
-        loss = self.logs.get("loss") if steps == 0 else self.compiled.results().get("loss")
+        loss = self.logs.get("loss") if steps == 0 else self.model._metric_results().get("loss")
         if loss is None or math.isfinite(loss):
             self.position.step = steps
             self._states.write(self._state())
@@ -224,7 +224,7 @@ class Fitting:
     def _variables(self) -> Iterator[tuple[str, Sequence[Variable]]]:
         yield "weights of the model", self.model.weights
         yield "variables of the optimizer", self.compiled.optimizer.variables
-        yield "variables of the metrics", self.compiled.state()
+        yield "variables of the metrics", self.model._metric_variables()
 
     def _check(self, saved: Any) -> None:
         """Raise ValueError if a state is of another training."""

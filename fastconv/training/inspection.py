@@ -74,7 +74,7 @@ class Inspection(Compiling):
         _native(plan, "profile")
         state = list(self.weights)
         if self._compiled is not None:
-            state += [*self._compiled.state(), *self._compiled.optimizer.variables]
+            state += [*self._metric_variables(), *self._compiled.optimizer.variables]
         saved = [v.numpy() for v in state]
         nanoseconds = np.zeros(len(plan.steps), np.float64)
         try:

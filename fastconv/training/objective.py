@@ -8,7 +8,7 @@ from typing import Any
 
 from fastconv import losses, metrics, ops, optimizers
 from fastconv.graph.primitive import bind
-from fastconv.graph.tensor import Tensor, Variable
+from fastconv.graph.tensor import Tensor
 from fastconv.losses import Loss, LossFunctionWrapper
 from fastconv.metrics import Mean, MeanMetricWrapper, Metric
 
@@ -123,9 +123,13 @@ class Compiled:
 
     @property
     def all_metrics(self) -> list[Metric]:
-        """The loss, the losses of the outputs, the metrics: the order of `evaluate`."""
+        """The loss, the losses of the outputs, the metrics, by name where there are several
+        outputs: the order of `evaluate`."""
         trackers: list[Metric] = [t.tracker for t in self.terms if t.tracker is not None]
-        return [self.loss_tracker, *trackers, *(m for g in self.groups for m in g.metrics)]
+        listed = [m for g in self.groups for m in g.metrics]
+        if len(self.names) > 1:
+            listed.sort(key=lambda metric: metric.name)
+        return [self.loss_tracker, *trackers, *listed]
 
     def total(
         self,
@@ -179,23 +183,38 @@ class Compiled:
                         f"metric {metric.name!r} of output {self.names[i]!r}: {error}"
                     ) from error
 
-    def reset(self) -> None:
-        for metric in self.all_metrics:
-            metric.reset_state()
 
-    def results(self) -> dict[str, Any]:
-        """Every result as a Python number (or list), in the order of `evaluate`."""
-        found: dict[str, Any] = {}
-        for metric in self.all_metrics:
-            result = metric.result()
-            if isinstance(result, Mapping):
-                found.update({str(k): _number(v) for k, v in result.items()})
-            else:
-                found[metric.name] = _number(result)
-        return found
+def results_of(listed: Sequence[Metric]) -> dict[str, Any]:
+    """Every result as a Python number (or list), by name."""
+    found: dict[str, Any] = {}
+    for metric in listed:
+        result = metric.result()
+        if isinstance(result, Mapping):
+            found.update({str(k): _number(v) for k, v in result.items()})
+        else:
+            found[metric.name] = _number(result)
+    return found
 
-    def state(self) -> list[Variable]:
-        return [v for m in self.all_metrics for v in m.variables]
+
+def metrics_in_attributes(model: Any) -> list[Metric]:
+    """Metrics that a model and the layers inside it hold in attributes, and in lists, tuples and
+    dictionaries there."""
+    found: list[Metric] = []
+
+    def collect(value: Any) -> None:
+        if isinstance(value, Metric):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                collect(item)
+        elif isinstance(value, dict):
+            collect(list(value.values()))
+
+    for layer in model._flatten_layers():
+        for key, value in vars(layer).items():
+            if key != "_compile_config":
+                collect(value)
+    return found
 
 
 def _is_one_of(identifier: Any, names: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -186,7 +187,7 @@ def train_step(
     to ``counter``. ``variables`` are the weights to train.
 
     Raises:
-        ValueError: if there is nothing to minimise, or no weight that the loss depends on.
+        ValueError: if there is nothing to minimise, or it depends on no weight.
     """
     with tracing() as trace:
         inputs, total, y_pred = _forward(model, compiled, signature, True, trace)
@@ -196,11 +197,11 @@ def train_step(
             )
         rate = Tensor((), "float32", name="learning_rate")
         step = Tensor((), "int32", name="step")
-        if not variables:
-            raise ValueError(f"model {model.name!r} has no trainable weights")
         with trace.named("gradients"):
             grads = gradients(total, [trace.leaf(v) for v in variables])
-        if all(g is None for g in grads):
+        if not variables:
+            warnings.warn(f"model {model.name!r} has no trainable weights", stacklevel=2)
+        elif all(g is None for g in grads):
             raise ValueError(
                 f"the loss of model {model.name!r} does not depend on any trainable weight"
             )

@@ -82,7 +82,7 @@ class Trainer(Inspection):
             validation_split: the last part of the rows, not trained on, is evaluated instead.
             validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or something that yields them.
             shuffle: a new order of the rows in every epoch.
-            class_weight: weight of the rows of each class.
+            class_weight: weight of the rows of each class, 1 where it has none.
             sample_weight: weight of each row.
             initial_epoch: number of the first epoch.
             steps_per_epoch: batches of an epoch; needed for a generator that does not end.
@@ -228,7 +228,7 @@ class Trainer(Inspection):
 
     def _evaluate(self, feed: Feed, steps: int | None, callbacks: CallbackList) -> dict[str, Any]:
         compiled = self._require_compiled("evaluate")
-        compiled.reset()
+        self.reset_metrics()
         callbacks.call("test_begin", {})
 
         def run(piece: Piece, done: int, tick: Any) -> int:
@@ -240,10 +240,10 @@ class Trainer(Inspection):
             feed.pieces(steps, None, 1 if callbacks.watches_batches("test") else None),
             run,
             callbacks,
-            lambda: sorted_results(compiled.results()),
+            lambda: sorted_results(self._metric_results()),
             lambda: False,
         )
-        results = compiled.results()
+        results = self._metric_results()
         callbacks.call("test_end", sorted_results(results))
         return results
 
@@ -343,10 +343,10 @@ class Trainer(Inspection):
         feed = self._batch("train", x, y, sample_weight, class_weight=class_weight)
         (piece,) = feed.pieces(None, None, None)
         plan = self._plan("train", piece.signature, piece.capacity)
-        compiled.reset()
+        self.reset_metrics()
         counter, seed = self._counter[0], random.get_seed()
         train_piece(plan, compiled.optimizer, counter, piece, seed, None, compiled.watch)
-        return _results(compiled.results(), return_dict)
+        return _results(self._metric_results(), return_dict)
 
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
@@ -367,9 +367,9 @@ class Trainer(Inspection):
         feed = self._batch("test", x, y, sample_weight)
         (piece,) = feed.pieces(None, None, None)
         plan = self._plan("test", piece.signature, piece.capacity)
-        compiled.reset()
+        self.reset_metrics()
         plain_piece(plan, piece, None, 0, 0, None, compiled.watch)
-        return _results(compiled.results(), return_dict)
+        return _results(self._metric_results(), return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for all of ``x``, in one step.

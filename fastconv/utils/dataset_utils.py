@@ -9,8 +9,8 @@ class PyDataset:
     """Batches by number: subclass with ``__len__`` and ``__getitem__``.
 
     ``len(dataset)`` is the number of batches of an epoch. ``dataset[i]`` returns batch i as
-    ``(x, y)``, ``(x, y, sample_weight)`` or ``(x,)``. ``on_epoch_end`` is called after each epoch,
-    for example to shuffle.
+    ``(x, y)``, ``(x, y, sample_weight)`` or ``(x,)``. ``on_epoch_begin`` is called before each
+    epoch and ``on_epoch_end`` after it, for example to shuffle.
 
     ``workers``, ``use_multiprocessing`` and ``max_queue_size`` are accepted as in Keras, and not
     used: one thread prepares two batches ahead.
@@ -45,6 +45,9 @@ class PyDataset:
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
+
+    def on_epoch_begin(self) -> None:
+        """Called before each epoch."""
 
     def on_epoch_end(self) -> None:
         """Called after each epoch."""
