@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from fastconv import ops, random
+from fastconv import activations, ops, random
 from fastconv.graph.primitive import PRIMITIVES, bind
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.layer import Layer
@@ -57,13 +58,47 @@ def _for_arrays(op: str, inputs: tuple[Any, ...], attributes: dict[str, Any]) ->
     return {**attributes, key: [inputs[-1].shape[0], *sizes[1:]]}
 
 
+def _get_item(x: Any, key: Any) -> Any:
+    return x[tuple(key) if isinstance(key, list) else key]
+
+
+def _einsum(*operands: Any, subscripts: str) -> Any:
+    return ops.einsum(subscripts, *operands)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {  # where the class is not named like the function
+    "affine_transform": ops.image.affine_transform,
+    "einsum": _einsum,
+    "get_item": _get_item,
+    "layer_norm": ops.layer_normalization,
+    "mish": activations.mish,
+    "re_lu": activations.relu,
+    "resize": ops.image.resize,
+}
+
+
+def function_of(class_name: str) -> Callable[..., Any] | None:
+    """The function that Keras's operation of a class stands for, None if fastconv has none.
+
+    What is an option of the class is a keyword argument of the function.
+    """
+    name = to_snake_case(class_name)
+    if name in _FUNCTIONS:
+        return _FUNCTIONS[name]
+    function: Callable[..., Any] | None = getattr(ops, name) if name in ops.__all__ else None
+    return function
+
+
 class FunctionOp(OpLayer):
-    """Applies a function of ``fastconv.ops`` that a Keras file names by its operation class.
+    """Applies the function that a Keras file names by its operation class.
 
     Args:
         module: Keras's module of the class.
         class_name: such as ``"Mean"``, which stands for ``ops.mean``.
         options: keyword arguments of the function.
+
+    Raises:
+        ValueError: if fastconv has no such function.
     """
 
     def __init__(
@@ -74,14 +109,13 @@ class FunctionOp(OpLayer):
         super().__init__(to_snake_case(class_name), options, **kwargs)
 
     def _check(self) -> None:
-        if self.op != "get_item" and self.op not in ops.__all__:
+        function = function_of(self.class_name)
+        if function is None:
             raise ValueError(f"unknown operation {self.class_name!r}")
+        self._function = function
 
-    def call(self, *inputs: Any) -> Any:
-        if self.op == "get_item":
-            x, key = inputs
-            return x[tuple(key) if isinstance(key, list) else key]
-        return getattr(ops, self.op)(*inputs, **self.attributes)
+    def call(self, *inputs: Any, **arguments: Any) -> Any:
+        return self._function(*inputs, **arguments, **self.attributes)
 
     def get_config(self) -> dict[str, Any]:
         return {

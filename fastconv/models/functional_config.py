@@ -6,11 +6,10 @@ from typing import Any
 
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.configuration import default_training
-from fastconv.layers.functional import FunctionalNode
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
 from fastconv.layers.structure import map_structure
-from fastconv.models.keras_operations import operation_config, operation_from_config
+from fastconv.models.keras_operations import Call, operation_config, operation_from_config
 from fastconv.models.model import Model
 from fastconv.saving.registry import (
     custom_object_scope,
@@ -40,11 +39,13 @@ def graph_config(model: Any) -> dict[str, Any]:
     layers = []
     for layer in graph.operations:
         calls = [n for n in layer._inbound_nodes if id(n) in index and n.input_tensors]
-        config = (
-            operation_config(layer) if isinstance(layer, OpLayer) else serialize_keras_object(layer)
-        )
+        arguments: list[Call] = [(n.args, n.kwargs) for n in calls]
+        if isinstance(layer, OpLayer):
+            config, arguments = operation_config(layer, arguments)
+        else:
+            config = serialize_keras_object(layer)
         config["name"] = layer.name
-        config["inbound_nodes"] = [_call_config(layer, n, index) for n in calls]
+        config["inbound_nodes"] = [_call_config(layer, a, index) for a in arguments]
         layers.append(config)
     return {
         "name": model.name,
@@ -60,7 +61,7 @@ def _has_own_node(layer: Layer) -> bool:
     return isinstance(layer, Model) and layer.is_functional
 
 
-def _call_config(layer: Layer, node: FunctionalNode, index: dict[int, int]) -> dict[str, Any]:
+def _call_config(layer: Layer, arguments: Call, index: dict[int, int]) -> dict[str, Any]:
     def describe(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return serialize_keras_object(x)
@@ -75,7 +76,7 @@ def _call_config(layer: Layer, node: FunctionalNode, index: dict[int, int]) -> d
             },
         }
 
-    args, kwargs = map_structure(describe, (list(node.args), node.kwargs))
+    args, kwargs = map_structure(describe, (list(arguments[0]), arguments[1]))
     if isinstance(layer, Model):
         kwargs = {"mask": None, **kwargs}
     return {"args": args, "kwargs": kwargs}

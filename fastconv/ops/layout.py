@@ -52,6 +52,11 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Any:
             f"reshape: the batch must stay the first axis (-1), got {tuple(dims)} for {x.shape}"
         )
     total = math.prod(x.shape[start:])
+    if batched and len(dims) == 1 and total != 1:
+        raise ValueError(
+            f"reshape: the batch of {x.shape} cannot be joined with other axes; ops.flatten keeps a "
+            "row for each example, and sums over all axes need no reshape"
+        )
     if -1 in dims[start:]:
         at = dims.index(-1, start)
         known = math.prod(d for i, d in enumerate(dims) if i >= start and i != at)

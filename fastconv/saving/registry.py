@@ -143,6 +143,11 @@ def serialize_keras_object(obj: Any) -> Any:
     if isinstance(obj, np.ndarray):
         config = {"value": obj.tolist(), "dtype": str(obj.dtype)}
         return {"class_name": "__numpy__", "config": config}
+    if obj is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(obj, slice):
+        bounds = {"start": obj.start, "stop": obj.stop, "step": obj.step}
+        return {"class_name": "__slice__", "config": serialize_keras_object(bounds)}
     if hasattr(obj, "get_config"):
         return _serialize_instance(obj)
     if callable(obj) and hasattr(obj, "__name__"):
