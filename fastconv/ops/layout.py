@@ -54,8 +54,8 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Any:
     total = math.prod(x.shape[start:])
     if batched and len(dims) == 1 and total != 1:
         raise ValueError(
-            f"reshape: the batch of {x.shape} cannot be joined with other axes; ops.flatten keeps a "
-            "row for each example, and sums over all axes need no reshape"
+            f"reshape: the batch of {x.shape} cannot be joined with other axes; ops.flatten keeps "
+            "a row for each example, and sums over all axes need no reshape"
         )
     if -1 in dims[start:]:
         at = dims.index(-1, start)

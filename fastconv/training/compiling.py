@@ -144,8 +144,11 @@ class Compiling:
         return self._every_metric()
 
     def _every_metric(self) -> list[Any]:
-        listed = [] if self._compiled is None else self._compiled.all_metrics
-        return _each_once([*listed, *metrics_in_attributes(self)])
+        compiled = self._compiled
+        if compiled is None:
+            return metrics_in_attributes(self)
+        held = metrics_in_attributes(self) if compiled.held is None else compiled.held
+        return _each_once([*compiled.all_metrics, *held])
 
     def _metric_results(self) -> dict[str, Any]:
         return results_of(self.metrics)

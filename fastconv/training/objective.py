@@ -52,6 +52,7 @@ class Compiled:
     groups: list[OutputMetrics] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the outputs, once they are known
     resolved: bool = False
+    held: list[Metric] | None = None  # in attributes of the model, as the last program found them
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -15,7 +15,7 @@ from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor, Variable
 from fastconv.training.data import Spec
-from fastconv.training.objective import Compiled
+from fastconv.training.objective import Compiled, metrics_in_attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,7 @@ def _forward(
     outputs = model(packed, training=training)
     y_pred, names = flatten_outputs(outputs, getattr(model, "output_names", None))
     known = compiled.resolved
+    compiled.held = metrics_in_attributes(model)
     try:
         compiled.names = compiled.names or names
         y_true = by_output(compiled, signature.y_keys, y, "y")
