@@ -36,6 +36,7 @@ NAMESPACES = (
     "constraints",
     "activations",
     "ops",
+    "ops.image",
     "random",
     "saving",
     "utils",
@@ -77,7 +78,18 @@ DECISIONS = """\
   converted.
 - `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and change
   nothing.
-- A file runs no code: a `Lambda` is loaded by the name of its function, never from bytecode."""
+- A file runs no code: a `Lambda` is loaded by the name of its function, never from bytecode.
+- Operations between the layers of a functional model are written as Keras's `Add`, `GetItem`,
+  `Concatenate` and so on, `gelu` and the like as several of them. Convolution, pooling and
+  `affine_transform` of `ops`, `ones_like` and its kin, and random numbers are written as fastconv's
+  `OpLayer`, which Keras refuses to read; sorting and functions of NumPy are refused when saving.
+- `ImageDataGenerator` and the functions beside it count rows as the first axis, as Keras 2 and its
+  manual do: Keras 3.15 exchanges rows and columns in its matrix, so that it shifts, shears and
+  zooms along the other axis, and rotates the other way.
+- `keras.applications.vgg16`, `vgg19`, `resnet`, `resnet50` and `mobilenet` have their nets and
+  `preprocess_input`. They have no `decode_predictions`, which is for weights to download.
+- `image_dataset_from_directory` returns batches of arrays with `take`, `skip`, `shuffle`, `map`,
+  `prefetch`, `cache`, `as_numpy_iterator` and `cardinality`, of what a `tf.data.Dataset` has."""
 
 # Why an argument is missing, or has another default.
 ARGUMENTS = {
@@ -114,11 +126,13 @@ GROUPS = {
         "|polar|correlate|extract_sequences",
         "of nets that fastconv is not for": "ctc.*|.*attention",
     },
+    "ops.image": {"augmentation, colours and patches": ".*"},
     "optimizers": {"other methods": ".*"},
     "losses": {"detection, speech and metric learning": "(?i)ctc|circle|dice|tversky|.*general.*"},
     "metrics": {"segmentation": ".*IoU", "at a given rate": ".*At.*"},
     "config": {"one mode, one backend": ".*"},
     "applications": {"other nets, and weights to download": ".*"},
+    "datasets": {"tables and text": ".*"},
     "": {"other backends, precisions and devices": ".*"},
 }
 
@@ -166,6 +180,8 @@ def signature(called: Any) -> dict[str, inspect.Parameter]:
 
 def compare(name: str, theirs: Any, ours: Any) -> Comparison:
     result = Comparison(name)
+    if inspect.ismodule(theirs):
+        theirs, ours = theirs.load_data, answered(theirs.__name__).load_data
     if not callable(theirs) or not callable(ours):
         return result
     expected, known = signature(theirs), signature(ours)
@@ -215,13 +231,13 @@ def keras_module(namespace: str) -> Any:
 
 
 def public(namespace: str, module: Any) -> dict[str, Any]:
-    """What users find in a namespace, without the modules below it."""
+    """What users find in a namespace, without the modules below it; those of data sets count."""
     own = namespace == "preprocessing.image"
     return {
         name: value
         for name, value in sorted(vars(module).items())
         if not name.startswith("_")
-        and not inspect.ismodule(value)
+        and inspect.ismodule(value) == (namespace == "datasets")
         and (not own or getattr(value, "__module__", "") == module.__name__)
     }
 
@@ -300,7 +316,9 @@ def page() -> str:
 def _old() -> list[str]:
     """What of Keras 2 is answered."""
     paths = sorted(
-        p for p, module in MODULES.items() if p and p != "backend" and module != f"fastconv.{p}"
+        p
+        for p, module in MODULES.items()
+        if p and p != "backend" and not p.startswith("applications.") and module != f"fastconv.{p}"
     )
     methods = [n for n in vars(OldMethods) if not n.startswith("_")]
     backend = answered("keras.backend").__all__

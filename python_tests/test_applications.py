@@ -10,6 +10,7 @@ from real_keras import import_keras, to_numpy
 
 import fastconv
 from fastconv import applications, initializers
+from fastconv.applications import imagenet_utils
 
 # (net, parameters, of which trained), from the papers, Keras or torchvision
 COUNTS = [
@@ -155,3 +156,25 @@ def test_a_net_of_keras_computes_the_same(name: str, options: dict[str, Any]) ->
     x = np.random.default_rng(0).standard_normal((2, 48, 48, 3)).astype("float32")
     expected = theirs.predict(x, verbose=0)
     np.testing.assert_allclose(ours.predict(x, verbose=0), expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first", None])
+@pytest.mark.parametrize("mode", ["caffe", "tf", "torch"])
+def test_images_are_prepared_as_keras_does(mode: str, data_format: str | None) -> None:
+    prepare = imagenet_utils.preprocess_input
+    reference = import_keras().applications.imagenet_utils.preprocess_input
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 5, 3), dtype="uint8")
+    before = pixels.copy()
+    for x in (pixels, pixels[0]):
+        expected = reference(x.copy(), data_format, mode)
+        np.testing.assert_allclose(prepare(x, data_format, mode), expected, atol=1e-4)
+    np.testing.assert_array_equal(pixels, before)
+    inputs = fastconv.Input((3, 5, 3))
+    model = fastconv.Model(inputs, prepare(inputs, data_format, mode))
+    expected = prepare(pixels, data_format, mode)
+    np.testing.assert_allclose(model.predict(pixels, verbose=0), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_a_mode_of_preparing_is_known() -> None:
+    with pytest.raises(ValueError, match="mode must be 'caffe', 'tf' or 'torch', got 'jax'"):
+        imagenet_utils.preprocess_input(np.zeros((2, 2, 3)), mode="jax")

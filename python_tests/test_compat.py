@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from real_keras import import_keras
 
 import fastconv as keras
 from fastconv import backend as K  # noqa: N812
-from fastconv.compat.check import check
+from fastconv.compat.check import Problem, check
 from fastconv.compat.modules import NotCoveredError, answered, is_module
 from fastconv.compat.paths import MODULES, NAMES
 
@@ -202,3 +204,44 @@ def test_what_is_not_covered_is_named() -> None:
         layers.LSTM  # noqa: B018
     with pytest.raises(NotCoveredError, match=r"keras\.wrappers is not covered"):
         answered("keras.wrappers")
+
+
+@pytest.mark.parametrize(
+    ("module", "net"),
+    [
+        ("mobilenet", "MobileNet"),
+        ("resnet", "ResNet101"),
+        ("resnet50", "ResNet50"),
+        ("vgg16", "VGG16"),
+        ("vgg19", "VGG19"),
+    ],
+)
+def test_a_net_has_a_module_of_its_own(module: str, net: str) -> None:
+    import_keras()
+    theirs = import_module(f"keras.applications.{module}")
+    found = answered(f"tensorflow.keras.applications.{module}")
+    assert getattr(found, net) is getattr(keras.applications, net)
+    x = np.random.default_rng(0).uniform(0, 255, (2, 4, 4, 3)).astype("float32")
+    expected = theirs.preprocess_input(x.copy())
+    np.testing.assert_allclose(found.preprocess_input(x), expected, atol=1e-4)
+    with pytest.raises(AttributeError, match=rf"{module}\.decode_predictions is not covered"):
+        found.decode_predictions  # noqa: B018
+
+
+def test_weights_to_download_are_not_covered() -> None:
+    source = """\
+from keras.applications import resnet50, vgg16
+from keras.applications.vgg16 import VGG16, decode_predictions
+VGG16(weights=None, classes=2)
+VGG16(weights="imagenet")
+vgg16.VGG16()
+resnet50.preprocess_input(0)
+resnet50.ResNet50(**{})
+"""
+    assert check(source) == [
+        Problem(2, "keras.applications.vgg16.decode_predictions is not covered"),
+        Problem(4, "keras.applications.vgg16.VGG16(weights='imagenet') is not covered"),
+        Problem(
+            5, "keras.applications.vgg16.VGG16(weights='imagenet'), its default, is not covered"
+        ),
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fastconv as keras
 from fastconv.preprocessing import image, image_dataset_from_directory
 from fastconv.preprocessing.image import ImageDataGenerator
 
@@ -186,6 +187,51 @@ def test_pictures_one_by_one_and_labels_of_ones_own(folder: Path) -> None:
     bare = image_dataset_from_directory(folder, label_mode=None, **options)
     assert bare[0].shape == (10, 4, 4, 3)
     assert bare.class_names is None
+
+
+def test_an_image_dataset_by_the_methods_of_tf_data(folder: Path) -> None:
+    options = {"image_size": (4, 4), "batch_size": 3, "shuffle": False, "verbose": False}
+    data = image_dataset_from_directory(folder, **options)
+
+    def pictures(dataset: Any) -> list[list[float]]:
+        """The first pixel of each picture of an epoch, by batch."""
+        return [list(images[:, 0, 0, 0]) for images, _ in dataset.as_numpy_iterator()]
+
+    batches = pictures(data)
+    assert data.cardinality() == len(data) == len(batches) == 4
+    for count in (0, 1, 3, 4, 9):
+        assert pictures(data.take(count)) == batches[:count]
+        assert pictures(data.skip(count)) == batches[count:]
+    assert pictures(data.take(-1)) == batches
+    assert pictures(data.skip(-1)) == []
+    assert pictures(data.skip(1).take(2)) == batches[1:3]
+    mixed = data.skip(2).shuffle(100)
+    assert {tuple(b) for b in pictures(mixed)} == {tuple(b) for b in batches[2:]}
+    orders = [pictures(data.cache().shuffle(1000).prefetch(-1)) for _ in range(2)]
+    assert orders[0] == orders[1]  # both in their first epoch
+    shuffled = data.shuffle(1000)
+    assert len({str(pictures(shuffled)) for _ in range(8)}) > 1
+    assert len({str(pictures(shuffled.take(1))) for _ in range(2)}) == 1
+    assert pictures(data) == batches
+
+
+def test_a_function_of_each_batch(folder: Path) -> None:
+    options = {"image_size": (4, 4), "shuffle": False, "verbose": False}
+    data = image_dataset_from_directory(folder, batch_size=4, **options)
+    scaled = data.map(lambda x, y: (x / 255, y), num_parallel_calls=4).map(lambda x, y: (x, y + 1))
+    for (x, y), (before, labels) in zip(scaled, data, strict=True):
+        np.testing.assert_array_equal(x, before / 255)
+        np.testing.assert_array_equal(y, labels + 1)
+    assert [y.shape for y in data.map(lambda _, y: y)] == [(4,), (4,), (2,)]
+    bare = image_dataset_from_directory(folder, labels=None, batch_size=None, **options)
+    assert bare.map(lambda x: x.sum())[0] == bare[0].sum()
+    net = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    net.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    parts = scaled.map(lambda x, y: (x, y - 1))
+    history = net.fit(parts.skip(1), validation_data=parts.take(1), epochs=2, verbose=0).history
+    assert np.isfinite(history["val_loss"]).all()
+    expected = net.evaluate(parts.take(1), verbose=0)
+    assert history["val_loss"][1] == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(

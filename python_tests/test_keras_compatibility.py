@@ -46,3 +46,10 @@ def test_signatures_are_compared_argument_by_argument(maker: Any) -> None:
     assert not found.same
     assert maker.compare("f", theirs, theirs).same
     assert found.text() == "no `more`; `x` is called `y`; `mode` is 'b' by default, Keras's 'a'"
+
+
+def test_data_sets_are_compared_by_what_loads_them(maker: Any) -> None:
+    found = maker.public("datasets", maker.keras_module("datasets"))
+    assert {"boston_housing", "california_housing", "mnist"} <= found.keys()
+    assert maker.compare("mnist", found["mnist"], None).missing == ["path"]
+    assert maker.compare("cifar100", found["cifar100"], None).same

@@ -6,6 +6,7 @@ What one saves the other loads, predicts the same and goes on training to the sa
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,102 @@ def shared(module: Any) -> Any:
 @pytest.mark.parametrize("build", [nested, shared])
 def test_model(build: Any, tmp_path: Path) -> None:
     exchange(build, inputs_of("Dense", (6,), rows=8), tmp_path)
+
+
+MATRIX = np.random.default_rng(2).standard_normal((6, 3)).astype("float32")
+OPERATIONS: dict[str, tuple[tuple[int, ...], Callable[[Any, Any], Any]]] = {
+    # the shape of an example, and what happens to x between layers; k is a Keras
+    "slice": ((4, 6), lambda k, x: x[:, :2, ::2]),
+    "index": ((4, 6), lambda k, x: x[:, -1]),
+    "ellipsis": ((4, 6), lambda k, x: x[..., None, 1:3]),
+    "concatenate": ((6,), lambda k, x: k.ops.concatenate([x, x * 2.0], axis=-1)),
+    "stack": ((6,), lambda k, x: k.ops.stack([x, x], axis=1)),
+    "split": ((6,), lambda k, x: k.ops.concatenate(k.ops.split(x, [2, 3], axis=1)[::-1], axis=1)),
+    "pad": ((6,), lambda k, x: k.ops.pad(x, [[0, 0], [1, 2]])),
+    "pad_value": ((6,), lambda k, x: k.ops.pad(x, [[0, 0], [1, 2]], constant_values=2.0)),
+    "pad_reflect": ((6,), lambda k, x: k.ops.pad(x, [[0, 0], [1, 2]], mode="reflect")),
+    "normalize": ((6,), lambda k, x: k.ops.normalize(x)),
+    "normalize_1": ((4, 6), lambda k, x: k.ops.normalize(x, axis=1, order=1)),
+    "outer": ((6,), lambda k, x: k.ops.einsum("ij,ik->ijk", x, x)),
+    "einsum": ((4, 6), lambda k, x: k.ops.einsum("bij,jk->bik", x, MATRIX)),
+    "matmul": ((4, 6), lambda k, x: k.ops.matmul(x, MATRIX)),
+    "operator": ((6,), lambda k, x: x @ MATRIX),
+    "gram": ((4, 6), lambda k, x: k.ops.matmul(x, k.ops.transpose(x, (0, 2, 1)))),
+    "resize": ((4, 5, 3), lambda k, x: k.ops.image.resize(x, (8, 7))),
+    "resize_nearest": (
+        (4, 5, 3),
+        lambda k, x: k.ops.image.resize(x, (8, 8), interpolation="nearest"),
+    ),
+    "resize_crop": (
+        (4, 5, 3),
+        lambda k, x: k.ops.image.resize(x, (8, 8), crop_to_aspect_ratio=True),
+    ),
+    "flip": ((4, 5, 3), lambda k, x: k.ops.flip(x, (1, 2))),
+    "cast": ((6,), lambda k, x: k.ops.cast(k.ops.cast(x * 5.0, "int32"), "float32")),
+    "take": ((6,), lambda k, x: k.ops.take(x, [1, 0, 2], axis=1)),
+    "lookup": ((4, 6), lambda k, x: k.ops.take(MATRIX, k.ops.argmax(x, axis=-1), axis=0)),
+    "one_hot": ((4, 6), lambda k, x: k.ops.one_hot(k.ops.argmin(x, axis=-1), 6)),
+    "repeat": ((4, 6), lambda k, x: k.ops.repeat(x, 2, axis=1)),
+    "tile": ((4, 6), lambda k, x: k.ops.tile(x, (1, 2, 1))),
+    "cumsum": ((4, 6), lambda k, x: k.ops.cumsum(x, axis=1)),
+    "roll": ((4, 6), lambda k, x: k.ops.roll(x, 1, axis=1)),
+    "prod": ((4, 6), lambda k, x: k.ops.prod(x, axis=1)),
+    "logsumexp": ((4, 6), lambda k, x: k.ops.logsumexp(x, axis=1)),
+    "round": ((6,), lambda k, x: k.ops.round(x * 3.0)),
+    "rsqrt": ((6,), lambda k, x: k.ops.rsqrt(x * x + 1.0)),
+    "layer_norm": ((6,), lambda k, x: k.ops.layer_normalization(x, MATRIX[:, 0], MATRIX[:, 1])),
+    "gelu_tanh": ((6,), lambda k, x: k.activations.gelu(x, approximate=True)),
+    "softmax_1": ((4, 6), lambda k, x: k.activations.softmax(x, axis=1)),
+    "relu_slope": ((6,), lambda k, x: k.activations.relu(x, negative_slope=0.1, max_value=1.0)),
+    **{
+        name: ((6,), lambda k, x, name=name: getattr(k.activations, name)(x))
+        for name in [
+            *("celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid"),
+            *("hard_tanh", "leaky_relu", "log_sigmoid", "log_softmax", "relu", "relu6", "selu"),
+            *("sigmoid", "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus"),
+            *("sparse_sigmoid", "squareplus", "tanh", "tanh_shrink"),
+        ]
+    },
+}
+
+
+OPERATION_FILES = [
+    (name, ending)
+    for name in OPERATIONS
+    for ending in (".keras", ".h5")
+    if (name, ending) != ("ellipsis", ".h5")  # Keras cannot read its own
+]
+
+
+@pytest.mark.parametrize(("name", "ending"), OPERATION_FILES)
+def test_operation(name: str, ending: str, tmp_path: Path) -> None:
+    """What is written here Keras reads, and the other way round; both write again what they read.
+
+    No operation is a layer of fastconv's own.
+    """
+    keras = import_keras()
+    shape, operate = OPERATIONS[name]
+    x = np.random.default_rng(3).standard_normal((3, *shape)).astype("float32")
+    for writer, reader in ((fastconv, keras), (keras, fastconv)):
+        inputs = writer.layers.Input(shape)
+        model = writer.Model(inputs, operate(writer, inputs))
+        predicted = predictions(model, x)
+        for module in (reader, writer):
+            model.save(tmp_path / f"m{ending}")
+            model = module.models.load_model(tmp_path / f"m{ending}")
+            close(predictions(model, x), predicted, 5e-5)
+
+
+def test_operations_without_a_name_in_keras_are_for_fastconv_alone(tmp_path: Path) -> None:
+    """As README says."""
+    x = layers.Input((4, 4, 3))
+    model = fastconv.Model(x, fastconv.ops.max_pool(x, 2))
+    model.save(tmp_path / "m.keras")
+    images = np.random.default_rng(3).standard_normal((2, 4, 4, 3)).astype("float32")
+    again = fastconv.models.load_model(tmp_path / "m.keras")
+    np.testing.assert_array_equal(again(images), model(images))
+    with pytest.raises(TypeError, match="OpLayer"):
+        import_keras().models.load_model(tmp_path / "m.keras")
 
 
 @pytest.mark.parametrize("name", sorted(RANDOM))

@@ -67,9 +67,9 @@ def test_unknown_number_of_batches(model, capsys):
 
 def test_terminal_line_is_drawn_over():
     stream = Terminal()
-    bar = Progbar(10, 1, stream)
-    bar.update(5, {"loss": 0.5})
-    bar.update(10, {"loss": 0.25}, finalize=True)
+    bar = Progbar(10, stream=stream)
+    bar.update(5, [("loss", 0.5)])
+    bar.update(10, [("loss", 0.25)], finalize=True)
     drawn = stream.getvalue().split("\r")
     assert drawn[0] == ""
     assert drawn[1].startswith(" 5/10 " + "━" * 10 + "─" * 10)
@@ -80,11 +80,46 @@ def test_terminal_line_is_drawn_over():
     assert stream.getvalue().count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, "a: 2.5000 - b: 3.0000"),
+        ({"stateful_metrics": ["a"]}, "a: 3.0000 - b: 3.0000"),
+        ({"stateless_metrics": ["b"]}, "a: 3.0000 - b: 3.0000"),
+    ],
+)
+def test_values_are_averaged_over_steps(options, shown):
+    """A value of three steps counts three times; the last one stands as it is."""
+    stream = Terminal()
+    bar = Progbar(6, width=10, interval=0.0, unit_name="sample", stream=stream, **options)
+    bar.update(1, [("a", 1.0)])
+    bar.add(3, values=[("a", np.float32(3.0)), ("b", 3)])
+    assert stream.getvalue().endswith(f"/sample - {shown}")
+    assert "4/6 " + "━" * 6 + "─" * 4 + " " in stream.getvalue()
+    bar.add(2, [("a", 4.0)])
+    assert stream.getvalue().endswith(f"/sample - a: 4.0000 - {shown.split(' - ')[1]}\n")
+
+
+def test_a_line_ends_with_its_target_unless_told():
+    stream = Terminal()
+    bar = Progbar(2, interval=1e9, stream=stream)
+    bar.update(0)
+    bar.update(1)
+    bar.update(2, finalize=False)
+    assert stream.getvalue().count("\r") == 1
+    bar.update(2)
+    assert stream.getvalue().count("\n") == 1
+    Progbar(None, stream=stream).update(3)
+    assert stream.getvalue().count("\n") == 1
+    with pytest.raises(ValueError, match="only one of stateful_metrics and stateless_metrics"):
+        Progbar(2, stateful_metrics=[], stateless_metrics=[])
+
+
 def test_streams_without_the_bar_characters():
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    bar = Progbar(4, 1, stream)
-    bar.update(4, {"loss": 1.0}, finalize=True)
+    bar = Progbar(4, stream=stream)
+    bar.update(4, [("loss", 1.0)], finalize=True)
     stream.flush()
     assert raw.getvalue().startswith(b"4/4 " + b"=" * 20)
 

@@ -70,7 +70,10 @@ def _inherited(cls: type, names: set[str]) -> set[str] | None:
 
 
 def unknown_value(parameter: str, value: str) -> bool:
-    """Whether a string names no optimizer, loss, activation ... of fastconv."""
+    """Whether a string names no optimizer, loss, activation ... of fastconv, or weights to
+    download."""
+    if parameter == "weights":
+        return value == "imagenet"
     get = _BY_NAME.get(parameter.rpartition("_")[2])
     if get is None or value in _BY_SHAPE:
         return False

@@ -25,8 +25,8 @@ def check(source: str) -> list[Problem]:
     """Everything that a script names of Keras and TensorFlow and fastconv lacks, by line.
 
     Imports, attributes of imported modules, arguments of layers, functions and of the methods of
-    models, and the names of optimizers, losses and the like are looked at. What a ``try`` with an
-    ``except ImportError`` guards is left out.
+    models, the names of optimizers, losses and the like, and weights to download are looked at.
+    What a ``try`` with an ``except ImportError`` guards is left out.
 
     >>> check("from keras.layers import LSTM")
     [Problem(line=1, message='keras.layers.LSTM is not covered')]
@@ -247,6 +247,9 @@ class _Checker(ast.NodeVisitor):
                 self._report(keyword.value, f"{called.path}({keyword.arg}=) is not covered")
         for parameter, argument in given:
             self._strings(called.path, parameter, argument)
+        complete = not starred and all(k.arg for k in node.keywords)
+        if complete and _is_net(function, names) and "weights" not in dict(given):
+            self._report(node, f"{called.path}(weights='imagenet'), its default, is not covered")
         if isinstance(function, type):
             return _Known(called.path, function, instance=True)
         return _Known(called.path, Model, instance=True) if function in _MODEL_MAKERS else None
@@ -267,6 +270,11 @@ class _Method:
     """A function that takes the instance first."""
 
     function: Any
+
+
+def _is_net(function: Any, names: set[str] | None) -> bool:
+    module = str(getattr(function, "__module__", ""))
+    return module.startswith("fastconv.applications.") and "weights" in (names or ())
 
 
 def _is_set(node: ast.Attribute) -> bool:

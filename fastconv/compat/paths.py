@@ -8,6 +8,7 @@ TENSORFLOW_VERSION = "2.21.0"  # the release that goes with it
 _SAME = (
     "activations",
     "applications",
+    "applications.imagenet_utils",
     "callbacks",
     "config",
     "constraints",
@@ -22,6 +23,7 @@ _SAME = (
     "metrics",
     "models",
     "ops",
+    "ops.image",
     "optimizers",
     "optimizers.schedules",
     "preprocessing",
@@ -62,12 +64,20 @@ _OLD = {
     "utils.np_utils": "utils",
     "utils.vis_utils": "utils",
 }
+_NETS = {  # a module of keras.applications, its nets, and how it prepares images
+    "mobilenet": (("MobileNet",), "tf"),
+    "resnet": (("ResNet50", "ResNet101", "ResNet152"), "caffe"),
+    "resnet50": (("ResNet50",), "caffe"),
+    "vgg16": (("VGG16",), "caffe"),
+    "vgg19": (("VGG19",), "caffe"),
+}
 
 # Path below ``keras`` -> module of fastconv.
 MODULES = {
     "": "fastconv",
     **{path: f"fastconv.{path}" for path in _SAME},
     **{path: f"fastconv.{module}" for path, module in _OLD.items()},
+    **{f"applications.{net}": "fastconv.applications.imagenet_utils" for net in _NETS},
 }
 
 # Names that are kept, or were spelled, elsewhere: path -> name -> "module:name".
@@ -91,6 +101,13 @@ NAMES: dict[str, dict[str, str]] = {
             for name in ("ModelCheckpoint", "ReduceLROnPlateau")
         }
         for path in ("callbacks", "callbacks.callbacks")
+    },
+    **{
+        f"applications.{net}": {
+            **{name: f"fastconv.applications:{name}" for name in names},
+            "preprocess_input": f"fastconv.applications.imagenet_utils:{mode}",
+        }
+        for net, (names, mode) in _NETS.items()
     },
     "engine.topology": {"Container": "fastconv.models:Model"},
     "engine.training": {"Trainer": "fastconv.models:Model"},

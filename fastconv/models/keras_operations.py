@@ -22,7 +22,11 @@ _MODULES = {  # of the classes that are not in _NUMPY
     **dict.fromkeys(("ReLU",), "keras.src.activations.activations"),
     **dict.fromkeys(
         [
+            "AveragePool",
             "Celu",
+            "Conv",
+            "ConvTranspose",
+            "DepthwiseConv",
             "Elu",
             "Gelu",
             "Glu",
@@ -34,11 +38,13 @@ _MODULES = {  # of the classes that are not in _NUMPY
             "LeakyRelu",
             "LogSigmoid",
             "LogSoftmax",
+            "MaxPool",
             "Normalize",
             "OneHot",
             "Relu",
             "Relu6",
             "Selu",
+            "SeparableConv",
             "Sigmoid",
             "Silu",
             "SoftShrink",
@@ -171,7 +177,8 @@ def _tile(args: tuple[Any, ...], attributes: dict[str, Any]) -> _Operation | Non
     sizes, target = sized(args[0].shape), list(attributes["shape"])
     if len(args) > 1 or len(sizes) != len(target) or 0 in sizes:
         return None
-    return _Operation("Tile", {"repeats": [b // a for a, b in zip(sizes, target)]}, args)
+    repeats = [wide // narrow for narrow, wide in zip(sizes, target, strict=True)]
+    return _Operation("Tile", {"repeats": repeats}, args)
 
 
 _CONVERTERS: dict[str, _Converter] = {
@@ -213,9 +220,7 @@ def operation_config(layer: OpLayer, calls: Sequence[Call]) -> tuple[dict[str, A
     found = [convert(args, layer.attributes) for args, _ in calls] if convert else []
     operations = [o for o in found if o is not None]
     first = operations[0] if operations else None
-    if first is None or len(operations) < len(calls) or any(
-        o.options != first.options for o in operations
-    ):
+    if first is None or [o.options for o in operations] != [first.options] * len(calls):
         config: dict[str, Any] = serialize_keras_object(layer)
         return {**config, "module": "fastconv.layers", "registered_name": None}, list(calls)
     module = _MODULES.get(first.class_name, _NUMPY)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from fastconv.utils.image_utils import CHANNELS, check_choice, img_to_array, loa
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 NAME = "image_dataset_from_directory"
 
+Selection = Callable[[Any, np.random.Generator], Any]  # of the numbers of batches
+
 
 class ImageDataset(PyDataset):
     """Batches of pictures, read when they are asked for; made by `image_dataset_from_directory`.
 
     ``class_names`` and ``file_paths`` tell what is in it. Each epoch has a new order with
-    ``shuffle``.
+    ``shuffle``. The methods that ``tf.data`` has too return another data set of the same pictures.
     """
 
     def __init__(
@@ -49,10 +52,12 @@ class ImageDataset(PyDataset):
         self.color_mode = color_mode
         self.interpolation = interpolation
         self.data_format = data_format
-        self.shuffle = shuffle
+        self._shuffled = shuffle
         self.seed = seed
         self._targets = targets
         self._fit = fit
+        self._functions: tuple[Callable[..., Any], ...] = ()
+        self._selections: tuple[Selection, ...] = ()
         self._begin(0)
 
     def _begin(self, epoch: int) -> None:
@@ -60,22 +65,29 @@ class ImageDataset(PyDataset):
         key = np.array([self.seed % 2**32, epoch + 1], np.uint64)
         numbers = np.random.Generator(np.random.Philox(key=key))
         count = len(self.file_paths)
-        self._order = numbers.permutation(count) if self.shuffle else np.arange(count)
+        self._order = numbers.permutation(count) if self._shuffled else np.arange(count)
+        self._batches = np.arange(-(-count // (self.batch_size or 1)))
+        for select in self._selections:
+            self._batches = select(self._batches, numbers)
 
     def __len__(self) -> int:
-        return -(-len(self.file_paths) // (self.batch_size or 1))
+        return len(self._batches)
 
     def __getitem__(self, index: int) -> Any:
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)} batches")
-        size = self.batch_size or 1
-        rows = self._order[index * size : (index + 1) * size]
-        images = np.stack([self._image(self.file_paths[i]) for i in rows])
-        if self.batch_size is None:
-            return images[0] if self._targets is None else (images[0], self._targets[rows[0]])
-        return images if self._targets is None else (images, self._targets[rows])
+        size, batch = self.batch_size or 1, int(self._batches[index])
+        rows = self._order[batch * size : (batch + 1) * size]
+        values: Any = [np.stack([self._image(self.file_paths[i]) for i in rows])]
+        if self._targets is not None:
+            values.append(self._targets[rows])
+        values = tuple(v[0] for v in values) if self.batch_size is None else tuple(values)
+        for function in self._functions:
+            result = function(*values)
+            values = tuple(result) if isinstance(result, (tuple, list)) else (result,)
+        return values if len(values) > 1 else values[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Any]:
         """The batches of one epoch; the next time those of the next epoch."""
         for i in range(len(self)):
             yield self[i]
@@ -83,6 +95,62 @@ class ImageDataset(PyDataset):
 
     def on_epoch_end(self) -> None:
         self._begin(self._epoch + 1)
+
+    def take(self, count: int) -> ImageDataset:
+        """The first batches of each epoch; -1 takes all."""
+        stop = count if count >= 0 else None
+        return self._with_selection(lambda batches, _: batches[:stop])
+
+    def skip(self, count: int) -> ImageDataset:
+        """All but the first batches of each epoch; -1 leaves none."""
+        return self._with_selection(
+            lambda batches, _: batches[count:] if count >= 0 else batches[:0]
+        )
+
+    def shuffle(self, buffer_size: int) -> ImageDataset:
+        """The batches in a new order each epoch, whatever ``buffer_size`` is."""
+        del buffer_size
+        return self._with_selection(lambda batches, numbers: numbers.permutation(batches))
+
+    def map(
+        self,
+        map_func: Callable[..., Any],
+        num_parallel_calls: int | None = None,
+        deterministic: bool | None = None,
+    ) -> ImageDataset:
+        """What a function makes of each batch.
+
+        Args:
+            map_func: of ``images, labels`` (or of ``images``), arrays; returns their like.
+            num_parallel_calls, deterministic: accepted; batches are made one after the other.
+        """
+        del num_parallel_calls, deterministic
+        other = copy.copy(self)
+        other._functions = (*self._functions, map_func)
+        return other
+
+    def prefetch(self, buffer_size: int) -> ImageDataset:
+        """The same: ``fit`` reads ahead anyway."""
+        del buffer_size
+        return self
+
+    def cache(self) -> ImageDataset:
+        """The same: pictures are read again each epoch."""
+        return self
+
+    def as_numpy_iterator(self) -> Iterator[Any]:
+        """The batches of one epoch."""
+        return iter(self)
+
+    def cardinality(self) -> int:
+        """How many batches there are."""
+        return len(self)
+
+    def _with_selection(self, select: Selection) -> ImageDataset:
+        other = copy.copy(self)
+        other._selections = (*self._selections, select)
+        other._begin(self._epoch)
+        return other
 
     def _image(self, path: str) -> Any:
         x = img_to_array(load_img(path, self.color_mode), "channels_last")
@@ -140,8 +208,9 @@ def image_dataset_from_directory(
         verbose: whether to print how many files there are.
 
     Returns:
-        A data set of ``(images, labels)`` (or of images) for ``fit``, ``evaluate`` and ``predict``,
-        with ``class_names`` and ``file_paths``; two of them for ``subset="both"``.
+        An :class:`ImageDataset` of ``(images, labels)`` (or of images) for ``fit``, ``evaluate``
+        and ``predict``, with ``class_names`` and ``file_paths``; two of them for
+        ``subset="both"``.
 
     Raises:
         ValueError: for arguments that are not of these kinds, or a folder without pictures.
