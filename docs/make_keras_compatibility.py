@@ -83,9 +83,9 @@ DECISIONS = """\
   `Concatenate` and so on, `gelu` and the like as several of them. Convolution, pooling and
   `affine_transform` of `ops`, `ones_like` and its kin, and random numbers are written as fastconv's
   `OpLayer`, which Keras refuses to read; sorting and functions of NumPy are refused when saving.
-- Layers of a functional model are ordered as in Keras, by their distance from the outputs. A function
-  that is several operations here (`clip`, `gelu`, `silu`, `relu6`, `normalize`, `roll`, `cumsum`,
-  `repeat`) counts as several steps: where it is applied on one of two parallel branches,
+- Layers of a functional model are ordered as in Keras, by their distance from the outputs. A
+  function that is several operations here (`clip`, `gelu`, `silu`, `relu6`, `normalize`, `roll`,
+  `cumsum`, `repeat`) counts as several steps: where it is applied on one of two parallel branches,
   `get_weights` and `.weights.h5` may have another order than Keras's. `.keras` files do not.
 - `ImageDataGenerator` and the functions beside it count rows as the first axis, as Keras 2 and its
   manual do: Keras 3.15 exchanges rows and columns in its matrix, so that it shifts, shears and
