@@ -162,7 +162,7 @@ FC_INLINE void grad_rows(const float* dy, const float* x, const float* mask, ind
     FC_UNROLL for (int r = 0; r < R; ++r) {
       const index_t i = r * channels + j;
       const vf d = load_dy<decltype(at), kMask>(at, dy + i, mask + (kMask ? i : 0));
-      at.store(dx + i, d * va + ((at.load(x + i) - m) * vb + vc));
+      at.store(dx + i, va * ((at.load(x + i) - m) * vb + (d - vc)));
     }
   });
 }

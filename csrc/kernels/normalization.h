@@ -26,7 +26,7 @@ struct NormalizationKernels {
                     std::int64_t channels, const float* mean, float* work, float* masked,
                     double* sum, double* product);
 
-  // dx = dy * a + (x - mean) * b + c, with dy masked as above.
+  // dx = a * ((x - mean) * b + (dy - c)), with dy masked as above.
   void (*grad)(const float* dy, const float* x, const float* mask, std::int64_t rows,
                std::int64_t channels, const float* mean, const float* a, const float* b,
                const float* c, float* dx);

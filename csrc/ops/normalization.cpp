@@ -222,14 +222,13 @@ class BatchNormGrad final : public Normalization {
                });
     sums_.gradients(ctx.threads, ctx.scratch, chunks_of(rows(ctx.batch)), ctx.input(4), epsilon_,
                     dgamma, dbeta);
-    // dx = a dy + b (x - mean) + c
+    // dx = a (b (x - mean) + (dy - c)): of a single row, exactly 0.
     const double n = std::max(1.0, static_cast<double>(rows(ctx.batch)));
     for (std::int64_t i = 0; i < channels_; ++i) {
       const double inverse = 1 / std::sqrt(static_cast<double>(ctx.input(4)[i]) + epsilon_);
-      const double scale = static_cast<double>(ctx.input(2)[i]) * inverse;
-      a[i] = static_cast<float>(scale);
-      b[i] = static_cast<float>(-scale * inverse * static_cast<double>(dgamma[i]) / n);
-      c[i] = static_cast<float>(-scale * static_cast<double>(dbeta[i]) / n);
+      a[i] = static_cast<float>(static_cast<double>(ctx.input(2)[i]) * inverse);
+      b[i] = static_cast<float>(-inverse * static_cast<double>(dgamma[i]) / n);
+      c[i] = static_cast<float>(static_cast<double>(dbeta[i]) / n);
     }
 
     // What the first pass wrote is masked already.
