@@ -48,7 +48,7 @@ bool shares_every_loop() noexcept {
 
 int default_threads() {
   const char* wanted = std::getenv("OMP_NUM_THREADS");
-  const bool valid = wanted != nullptr && std::atoi(wanted) > 0;
+  const bool valid = wanted != nullptr && std::strtol(wanted, nullptr, 10) > 0;
   const int count = valid ? omp_get_max_threads() : usable_cpus();
   return std::clamp(count, 1, kMaxTeam);
 }
