@@ -35,6 +35,9 @@ class MaxNorm(Constraint):
 
     For a Dense kernel (in, out) axis 0 takes each unit's incoming weights; for a convolution's
     (height, width, in, out) that is ``axis=[0, 1, 2]``.
+
+    Raises:
+        ValueError: if ``max_value`` is negative.
     """
 
     def __init__(self, max_value: float = 2, axis: int | Sequence[int] = 0) -> None:
@@ -73,7 +76,11 @@ class UnitNorm(Constraint):
 
 
 class MinMaxNorm(Constraint):
-    """Moves norms along ``axis`` a fraction ``rate`` of the way into [min_value, max_value]."""
+    """Moves norms along ``axis`` a fraction ``rate`` of the way into [min_value, max_value].
+
+    Raises:
+        ValueError: unless 0 <= ``min_value`` <= ``max_value``.
+    """
 
     def __init__(
         self,

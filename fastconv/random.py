@@ -171,9 +171,8 @@ def truncated_normal(
 
         # The inverse of the distribution function, whose values there are +-erf(sqrt(2)).
         unit = _draw("random_uniform", shape, seed) * _f32(2) - _f32(1)
-        return erfinv(unit * _f32(math.erf(math.sqrt(2)))) * _f32(math.sqrt(2) * stddev) + _f32(
-            mean
-        )
+        drawn = erfinv(unit * _f32(math.erf(math.sqrt(2)))) * _f32(math.sqrt(2))
+        return drawn * _f32(stddev) + _f32(mean)
     rng = generator(seed)
     values = rng.standard_normal(tuple(shape), np.float32)
     outside = np.abs(values) > 2
@@ -191,13 +190,15 @@ def randint(
     Raises:
         ValueError: if there are none, or more than 2^24 inside a layer, whose numbers have 24 bits.
     """
-    if maxval <= minval:
+    if np.any(np.less_equal(maxval, minval)):
         raise ValueError(f"randint: maxval must be above minval, got {minval} and {maxval}")
     if current_trace() is not None:
         from fastconv.ops import cast, floor
 
-        if maxval - minval > 1 << 24:
-            raise ValueError(f"randint: {maxval - minval:,} numbers are too many inside a layer")
+        if np.any(np.subtract(maxval, minval) > 1 << 24):
+            raise ValueError(
+                f"randint: from {minval} to {maxval} are too many inside a layer, more than 2^24"
+            )
         unit = _draw("random_uniform", shape, seed)
         return cast(floor(unit * _f32(maxval - minval)), dtype) + minval
     return generator(seed).integers(minval, maxval, tuple(shape)).astype(dtype)
@@ -211,7 +212,9 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None) -> Any:
     """
     if isinstance(x, Tensor) or current_trace() is not None:
         from fastconv.ops import argsort, take
+        from fastconv.ops.operand import operand
 
+        x = operand(x)
         size = x.shape[axis]
         if size is None:
             raise ValueError(

@@ -77,6 +77,8 @@ WRONG_DATA = [
     ({"validation_data": (IMAGES, LABELS, LABELS, LABELS)}, "got 4 values"),
     ({"validation_data": (IMAGES, spoil(LABELS, 9))}, "y holds 9"),
     ({"verbose": 3}, "verbose"),
+    ({"class_weight": {"cat": 2.0}}, "classes and weights must be numbers, got 'cat': 2.0"),
+    ({"class_weight": {1: None}}, "classes and weights must be numbers, got 1: None"),
     ({"x": None}, "x is None"),
     ({"x": [IMAGES, IMAGES]}, "x has 2 rows and y has 12"),
 ]

@@ -147,6 +147,23 @@ def test_direction_follows_the_name():
         assert callbacks.EarlyStopping("val_psnr").maximizes
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: callbacks.EarlyStopping("val_psnr"),
+        lambda: callbacks.ReduceLROnPlateau("val_psnr"),
+        lambda: callbacks.ModelCheckpoint("best.keras", "val_psnr", save_best_only=True),
+    ],
+)
+def test_an_unknown_direction_is_an_error_before_training(make):
+    model = Sequential([layers.Input((3,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match=r"'val_psnr' is better is not known; pass mode='max'"):
+        model.fit(np.ones((8, 3)), np.ones((8, 1)), callbacks=[make()], verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
 def test_direction_follows_the_metric():
     model = Sequential([layers.Input((3,)), layers.Dense(1)])
     found = [metrics.BinaryAccuracy(name="hits"), metrics.R2Score(), metrics.Poisson(name="p")]

@@ -71,6 +71,10 @@ class Monitor(Callback):
             "known; pass mode='max' or mode='min'"
         )
 
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Raises ValueError, before anything is trained, if it is not known which way is better."""
+        _ = self.maximizes
+
     def value_in(self, logs: Logs | None) -> float | None:
         """The monitored value; warns where it is missing."""
         logs = logs or {}
@@ -131,6 +135,7 @@ class EarlyStopping(Monitor):
         return ["best", "wait", "stopped_epoch", "best_epoch", "best_weights"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
         self.wait = 0
         self.stopped_epoch = 0
         self.best_epoch = 0
@@ -212,6 +217,7 @@ class ReduceLROnPlateau(Monitor):
         return ["best", "wait", "cooldown_counter"]
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
         self.cooldown_counter = 0
         self.wait = 0
         self.best = None
@@ -291,6 +297,10 @@ class ModelCheckpoint(Monitor):
 
     def watches_batches(self, mode: str) -> bool:
         return mode == "train" and self.save_freq != "epoch"
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        if self.save_best_only:
+            super().on_train_begin(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch

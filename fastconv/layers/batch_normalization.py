@@ -18,6 +18,9 @@ class BatchNormalization(Layer):
     ``moving = momentum * moving + (1 - momentum) * batch``. In inference, and whenever
     ``trainable`` is False, it uses the moving averages. Weights: gamma, beta, moving_mean,
     moving_variance.
+
+    Raises:
+        ValueError: for a momentum outside of [0, 1], a negative epsilon, or several axes.
     """
 
     def __init__(

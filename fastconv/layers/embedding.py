@@ -13,6 +13,9 @@ class Embedding(Layer):
 
     (batch, ...) of integers gives (batch, ..., output_dim). Weight: embeddings (input_dim,
     output_dim).
+
+    Raises:
+        ValueError: for a size below 1, or ``mask_zero=True``.
     """
 
     def __init__(

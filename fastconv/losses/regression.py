@@ -42,10 +42,18 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.square(log_pred - log_true), axis=-1)
 
 
-def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
-    """``e^2 / 2`` for errors up to ``delta``, ``delta * |e| - delta^2 / 2`` beyond; mean."""
+def _check_delta(name: str, delta: float) -> None:
     if not delta > 0:
-        raise ValueError(f"huber: delta must be > 0, got {delta}")
+        raise ValueError(f"{name}: delta must be > 0, got {delta}")
+
+
+def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
+    """``e^2 / 2`` for errors up to ``delta``, ``delta * |e| - delta^2 / 2`` beyond; mean.
+
+    Raises:
+        ValueError: if ``delta`` is not positive.
+    """
+    _check_delta("huber", delta)
     y_true, y_pred = pair(y_true, y_pred, "huber")
     error = ops.absolute(y_pred - y_true)
     near = 0.5 * ops.square(error)
@@ -129,8 +137,7 @@ class Huber(LossFunctionWrapper):
         name: str = "huber_loss",
         dtype: Any = None,
     ) -> None:
-        if not delta > 0:
-            raise ValueError(f"Huber: delta must be > 0, got {delta}")
+        _check_delta("Huber", delta)
         super().__init__(huber, reduction, name, dtype, delta=delta)
 
 

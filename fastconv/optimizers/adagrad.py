@@ -17,6 +17,9 @@ class Adagrad(Optimizer):
         initial_accumulator_value: what ``a`` starts from.
         epsilon: keeps the division finite.
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a negative epsilon or first value.
     """
 
     decays_in_update = True
@@ -78,6 +81,9 @@ class Adadelta(Optimizer):
         rho: decay of both averages.
         epsilon: keeps the quotient finite, and starts the first steps.
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a rho outside of [0, 1) or a negative epsilon.
     """
 
     decays_in_update = True

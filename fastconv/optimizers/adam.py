@@ -22,6 +22,9 @@ class Adam(Optimizer):
         epsilon: "epsilon hat" of the paper.
         amsgrad: divide by the largest ``v`` so far (Reddi et al., 2018).
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a beta outside of [0, 1) or a negative epsilon.
     """
 
     decays_in_update = True

@@ -23,6 +23,9 @@ class Adamax(Optimizer):
         beta_2: decay of the norm.
         epsilon: keeps the division finite.
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a beta outside of [0, 1) or a negative epsilon.
     """
 
     decays_in_update = True
@@ -84,6 +87,9 @@ class Nadam(Optimizer):
         beta_2: decay of the mean of squared gradients.
         epsilon: keeps the division finite.
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a beta outside of [0, 1) or a negative epsilon.
     """
 
     decays_in_update = True

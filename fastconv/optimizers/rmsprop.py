@@ -19,6 +19,9 @@ class RMSprop(Optimizer):
         epsilon: inside the square root.
         centered: divide by the standard deviation of the gradient instead of its root mean square.
         **options: those of :class:`Optimizer`.
+
+    Raises:
+        ValueError: for a rho outside of [0, 1), a momentum outside of [0, 1] or a negative epsilon.
     """
 
     decays_in_update = True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
 import queue
-import threading
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -165,12 +165,16 @@ class Batches:
 
 def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
     """The same batches, made by a thread while the one before is being used."""
-    # SimpleQueue is C: an interrupt within a Queue or an Event can leave its lock taken for ever.
+    # Within a Queue, an Event or Thread.start an interrupt can leave a lock taken for ever, or become
+    # an error of its own. These are C.
     ready: queue.SimpleQueue[tuple[Rows | None, BaseException | None]] = queue.SimpleQueue()
     room: queue.SimpleQueue[None] = queue.SimpleQueue()
-    stopped = False
+    done: queue.SimpleQueue[None] = queue.SimpleQueue()
+    working = stopped = False
 
     def work() -> None:
+        nonlocal working
+        working = True
         try:
             while True:
                 room.get()
@@ -182,10 +186,11 @@ def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
                     return
         except BaseException as error:
             ready.put((None, error))
+        finally:
+            done.put(None)
 
-    thread = threading.Thread(target=work, name="fastconv-batches", daemon=True)
     try:
-        thread.start()
+        _thread.start_new_thread(work, ())
         for _ in range(size):
             room.put(None)
         while True:
@@ -199,5 +204,5 @@ def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
     finally:
         stopped = True
         room.put(None)
-        if thread.is_alive():
-            thread.join()
+        if working:  # one that begins now takes no batch
+            done.get()

@@ -240,7 +240,8 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
 
     Raises:
         TypeError: if ``class_weight`` is no dictionary.
-        ValueError: without targets, or with several outputs.
+        ValueError: without targets, with several outputs, or for a class or weight that is no
+            number.
     """
     if not isinstance(class_weight, Mapping):
         raise TypeError(
@@ -265,7 +266,12 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
         labels = labels.astype(np.int64)
     weights = np.ones(labels.shape, np.float32)
     for label, weight in class_weight.items():
-        weights[labels == int(label)] = float(weight)
+        try:
+            weights[labels == int(label)] = float(weight)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"class_weight: classes and weights must be numbers, got {label!r}: {weight!r}"
+            ) from None
     return weights
 
 

@@ -218,7 +218,7 @@ def feed_of(
     model: Any, rows: Rows, batch: int | None, class_weight: Mapping[Any, float] | None = None
 ) -> ArrayFeed:
     """Check rows against the model and note the signature of their program. Without ``batch``, all
-    rows are one.
+    rows are one batch.
 
     Raises:
         ValueError: for shapes that do not fit, NaN or infinity.

@@ -190,7 +190,8 @@ def get_file(
         cache_subdir: Folder under the cache.
         hash_algorithm: ``"auto"`` (by the length of ``file_hash``), ``"sha256"`` or ``"md5"``.
         extract: Unpack a tar or zip archive into ``<fname>_extracted``, and return that folder.
-        cache_dir: Instead of fastconv's cache, or a temporary folder where that cannot be written.
+        cache_dir: Where to keep it; by default fastconv's cache or, where that cannot be written
+            to, a temporary folder of this user's.
         force_download: Fetch even if the file is there.
 
     Raises:
