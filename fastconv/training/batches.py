@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import queue
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -165,8 +166,8 @@ class Batches:
 
 def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
     """The same batches, made by a thread while the one before is being used."""
-    # Within a Queue, an Event or Thread.start an interrupt can leave a lock taken for ever, or become
-    # an error of its own. These are C.
+    # Within a Queue, an Event or Thread.start an interrupt can leave a lock taken for ever, or turn
+    # into an error of its own. These are C.
     ready: queue.SimpleQueue[tuple[Rows | None, BaseException | None]] = queue.SimpleQueue()
     room: queue.SimpleQueue[None] = queue.SimpleQueue()
     done: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -204,5 +205,6 @@ def ahead(batches: Iterator[Rows], size: int = AHEAD) -> Iterator[Rows]:
     finally:
         stopped = True
         room.put(None)
-        if working:  # one that begins now takes no batch
+        # A thread that begins now takes no batch; one that is left when Python ends never returns.
+        if working and not sys.is_finalizing():
             done.get()
