@@ -79,14 +79,10 @@ DECISIONS = """\
 - `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and change
   nothing.
 - A file runs no code: a `Lambda` is loaded by the name of its function, never from bytecode.
-- Operations between the layers of a functional model are written as Keras's `Add`, `GetItem`,
-  `Concatenate` and so on, `gelu` and the like as several of them. Convolution, pooling and
-  `affine_transform` of `ops`, `ones_like` and its kin, and random numbers are written as fastconv's
-  `OpLayer`, which Keras refuses to read; sorting and functions of NumPy are refused when saving.
-- Layers of a functional model are ordered as in Keras, by their distance from the outputs. A
-  function that is several operations here (`clip`, `gelu`, `silu`, `relu6`, `normalize`, `roll`,
-  `cumsum`, `repeat`) counts as several steps: where it is applied on one of two parallel branches,
-  `get_weights` and `.weights.h5` may have another order than Keras's. `.keras` files do not.
+- A function between the layers of a functional model is one operation, named, ordered and written
+  as in Keras (`Add`, `GetItem`, `Clip`). Random numbers, functions that take the size of the batch
+  (`ops.reshape(x, (ops.shape(x)[0], -1))`) and those that Keras does not have are written as
+  fastconv's `OpLayer`, which Keras refuses to read; functions of NumPy are refused when saving.
 - `ImageDataGenerator` and the functions beside it count rows as the first axis, as Keras 2 and its
   manual do: Keras 3.15 exchanges rows and columns in its matrix, so that it shifts, shears and
   zooms along the other axis, and rotates the other way.

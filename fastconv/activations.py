@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastconv import ops
+from fastconv.graph import operation
 from fastconv.ops.activation_variants import (
     celu,
     glu,
@@ -35,6 +36,7 @@ def linear(x: Any) -> Any:
     return x
 
 
+@operation
 def relu(
     x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
 ) -> Any:
@@ -59,7 +61,7 @@ def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
 
 def relu6(x: Any) -> Any:
     """``min(max(x, 0), 6)``."""
-    return ops.minimum(ops.relu(x), 6.0)
+    return ops.relu6(x)
 
 
 def sigmoid(x: Any) -> Any:
@@ -69,7 +71,7 @@ def sigmoid(x: Any) -> Any:
 
 def hard_sigmoid(x: Any) -> Any:
     """``min(max(x / 6 + 1/2, 0), 1)``."""
-    return ops.minimum(ops.relu(x / 6.0 + 0.5), 1.0)
+    return ops.hard_sigmoid(x)
 
 
 def tanh(x: Any) -> Any:
@@ -94,7 +96,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 
 def selu(x: Any) -> Any:
     """The scaled ELU of self-normalizing networks (Klambauer et al., 2017)."""
-    return 1.05070098735548049342 * ops.elu(x, 1.67326324235437728482)
+    return ops.selu(x)
 
 
 def gelu(x: Any, approximate: bool = False) -> Any:
@@ -104,7 +106,7 @@ def gelu(x: Any, approximate: bool = False) -> Any:
 
 def silu(x: Any) -> Any:
     """``x * sigmoid(x)``."""
-    return x * ops.sigmoid(x)
+    return ops.silu(x)
 
 
 def softplus(x: Any) -> Any:
@@ -114,7 +116,7 @@ def softplus(x: Any) -> Any:
 
 def softsign(x: Any) -> Any:
     """``x / (1 + |x|)``."""
-    return x / (ops.absolute(x) + 1.0)
+    return ops.softsign(x)
 
 
 def exponential(x: Any) -> Any:
@@ -122,6 +124,7 @@ def exponential(x: Any) -> Any:
     return ops.exp(x)
 
 
+@operation
 def mish(x: Any) -> Any:
     """``x * tanh(softplus(x))`` (Misra, arXiv:1908.08681)."""
     return x * ops.tanh(ops.softplus(x))

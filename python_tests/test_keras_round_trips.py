@@ -256,6 +256,31 @@ OPERATIONS: dict[str, tuple[tuple[int, ...], Callable[[Any, Any], Any]]] = {
     "round": ((6,), lambda k, x: k.ops.round(x * 3.0)),
     "rsqrt": ((6,), lambda k, x: k.ops.rsqrt(x * x + 1.0)),
     "layer_norm": ((6,), lambda k, x: k.ops.layer_normalization(x, MATRIX[:, 0], MATRIX[:, 1])),
+    "clip": ((6,), lambda k, x: k.ops.clip(x, -0.5, 0.5)),
+    "cast_to_its_own": ((6,), lambda k, x: k.ops.cast(x, "float32") + 1.0),
+    "var": ((4, 6), lambda k, x: k.ops.var(x, axis=1, keepdims=True)),
+    "sort": ((6,), lambda k, x: k.ops.sort(x, axis=-1)),
+    "top_k": ((6,), lambda k, x: k.ops.top_k(x, 3)[0]),
+    "where": ((6,), lambda k, x: k.ops.where(x > 0.0, x, 0.1)),
+    "maximum": ((6,), lambda k, x: k.ops.maximum(x, 0.1)),
+    "average": ((4, 6), lambda k, x: k.ops.average(x, axis=2, weights=MATRIX[:, 0])),
+    "ones_like": ((6,), lambda k, x: x + k.ops.ones_like(x)),
+    "expand": ((6,), lambda k, x: k.ops.squeeze(k.ops.expand_dims(x, 1), 1)),
+    "swapaxes": ((4, 6), lambda k, x: k.ops.swapaxes(x, 1, 2)),
+    "moveaxis": ((4, 5, 3), lambda k, x: k.ops.moveaxis(x, 1, 3)),
+    "moments": ((4, 6), lambda k, x: k.ops.moments(x, [1])[1]),
+    "isclose": ((6,), lambda k, x: k.ops.cast(k.ops.isclose(x, 0.0, atol=0.5), "float32")),
+    "tensordot": ((4, 6), lambda k, x: k.ops.tensordot(x, MATRIX, 1)),
+    "norm": ((4, 6), lambda k, x: k.ops.norm(x, ord=2, axis=-1)),
+    "batch_norm": (
+        (6,),
+        lambda k, x: k.ops.batch_normalization(x, MATRIX[:, 0], MATRIX[:, 1] ** 2, -1),
+    ),
+    "rms_norm": ((6,), lambda k, x: k.ops.rms_normalization(x, MATRIX[:, 0], axis=-1)),
+    "max_pool": ((4, 5, 3), lambda k, x: k.ops.max_pool(x, 2, 1, padding="same")),
+    "average_pool": ((4, 5, 3), lambda k, x: k.ops.average_pool(x, 2)),
+    "conv": ((4, 5, 6), lambda k, x: k.ops.conv(x, MATRIX[None, None], 2, padding="same")),
+    "triu": ((4, 6), lambda k, x: k.ops.triu(x, 1)),
     "gelu_tanh": ((6,), lambda k, x: k.activations.gelu(x, approximate=True)),
     "softmax_1": ((4, 6), lambda k, x: k.activations.softmax(x, axis=1)),
     "relu_slope": ((6,), lambda k, x: k.activations.relu(x, negative_slope=0.1, max_value=1.0)),
@@ -301,7 +326,7 @@ def test_operation(name: str, ending: str, tmp_path: Path) -> None:
 def test_operations_without_a_name_in_keras_are_for_fastconv_alone(tmp_path: Path) -> None:
     """As README says."""
     x = layers.Input((4, 4, 3))
-    model = fastconv.Model(x, fastconv.ops.max_pool(x, 2))
+    model = fastconv.Model(x, fastconv.ops.dense(x, np.ones((3, 2), np.float32)))
     model.save(tmp_path / "m.keras")
     images = np.random.default_rng(3).standard_normal((2, 4, 4, 3)).astype("float32")
     again = fastconv.models.load_model(tmp_path / "m.keras")

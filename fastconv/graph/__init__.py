@@ -1,6 +1,7 @@
 """Programs of primitives: symbolic tensors, tracing, differentiation."""
 
 from fastconv.graph.autodiff import gradients
+from fastconv.graph.operation import Operation, operation
 from fastconv.graph.primitive import (
     PRIMITIVES,
     Node,
@@ -22,6 +23,7 @@ __all__ = [
     "PRIMITIVES",
     "Array",
     "Node",
+    "Operation",
     "Primitive",
     "Program",
     "Shape",
@@ -35,6 +37,7 @@ __all__ = [
     "current_trace",
     "gradients",
     "nodes_behind",
+    "operation",
     "primitive",
     "primitives",
     "tracing",

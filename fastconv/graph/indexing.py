@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.operation import operation
 from fastconv.graph.primitive import as_tensor, bind, current_trace
 from fastconv.graph.primitives.common import sized
 from fastconv.graph.tensor import Tensor, Variable
 
 
+@operation
 def getitem(x: Any, key: Any) -> Any:
     """NumPy's basic indexing, and one array of integers.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from fastconv.graph.operation import Operation
     from fastconv.graph.primitive import Node
 
 Shape = tuple[int | None, ...]
@@ -162,10 +163,11 @@ class Tensor(Operators):
     """A value of a program, known by its shape and dtype only.
 
     ``shape[0]`` is ``None`` where the tensor has a row for each example of the batch; every other
-    dimension is fixed. ``history`` is set by layers on the tensors of a functional model.
+    dimension is fixed. ``history`` is set by layers on the tensors of a functional model,
+    ``operation`` on what a function makes of them.
     """
 
-    __slots__ = ("dtype", "history", "index", "name", "node", "shape", "source")
+    __slots__ = ("dtype", "history", "index", "name", "node", "operation", "shape", "source")
 
     def __init__(
         self,
@@ -188,6 +190,7 @@ class Tensor(Operators):
         self.index = index  # which output of that node
         self.source = source  # the Variable or constant array it stands for
         self.history: Any = None
+        self.operation: Operation | None = None
 
     @property
     def ndim(self) -> int:

@@ -1,8 +1,8 @@
 """Calls of layers on symbolic tensors: the graph that a functional model is made of.
 
 Every call leaves a :class:`FunctionalNode` on the layer and a :class:`History` on each tensor it
-returns. Primitives applied to such tensors outside layers are wrapped in :class:`OpLayer` when a
-layer or a model first meets them.
+returns. Functions and primitives applied to such tensors outside layers are wrapped in
+:class:`OpLayer` when a layer or a model first meets their results.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastconv.graph.primitive import Node, as_tensor, tracing
-from fastconv.graph.program import nodes_behind
+from fastconv.graph.primitive import as_tensor, tracing
+from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Tensor
-from fastconv.layers.structure import flatten, map_structure
 
 if TYPE_CHECKING:
     from fastconv.layers.layer import Layer
@@ -90,34 +89,55 @@ def record(layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def adopt(tensor: Tensor) -> None:
-    """Give a history to a tensor that primitives made from the tensors of layers.
+    """Give a history to a tensor that functions made from the tensors of layers.
 
     Raises:
         ValueError: if it depends on a tensor that no ``Input`` made.
     """
-    if tensor.history is not None:
-        return
-    if tensor.node is None:
+    pending = [tensor]
+    while pending:
+        last = pending[-1]
+        missing = [t for t in _sources(last) if t.history is None] if last.history is None else []
+        pending += missing
+        if not missing:
+            pending.pop()
+            if last.history is None:
+                _wrap(last)
+
+
+def _sources(tensor: Tensor) -> list[Tensor]:
+    """What a tensor was made of, without constants and variables."""
+    made = tensor.operation
+    if made is not None:
+        found = [x for x in flatten((made.args, made.kwargs)) if isinstance(x, Tensor)]
+    elif tensor.node is not None:
+        found = tensor.node.inputs
+    else:
         raise ValueError(
             f"{tensor!r} does not come from an Input: a functional model is made of the outputs of "
             "layers called on Input tensors"
         )
-    from fastconv.layers.op_layer import OpLayer
-
-    for node in nodes_behind([tensor]):
-        if any(t.history is None for t in node.outputs):
-            for source in node.inputs:
-                if source.node is None and source.history is None and source.source is None:
-                    adopt(source)
-            _wrap(node, OpLayer)
+    return [t for t in found if not _is_constant(t)]
 
 
-def _wrap(node: Node, op_layer: Any) -> None:
-    args = tuple(t if t.history is not None else t.source for t in node.inputs)
-    outputs = tuple(node.outputs)
-    attach(
-        op_layer(node.op.name, node.attrs),
-        args,
-        {},
-        outputs if len(outputs) > 1 else outputs[0],
-    )
+def _is_constant(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.source is not None and x.operation is None
+
+
+def _wrap(tensor: Tensor) -> None:
+    from fastconv.layers.op_layer import OpLayer, layer_of
+
+    def value(x: Any) -> Any:
+        return x.source if _is_constant(x) else x
+
+    if tensor.operation is not None:
+        function, args, kwargs = layer_of(tensor.operation)
+        args, kwargs = map_structure(value, (args, kwargs))
+        attach(function, args, kwargs, tensor.operation.results)
+    elif tensor.node is not None:
+        node = tensor.node
+        outputs = tuple(node.outputs)
+        args = tuple(value(t) for t in node.inputs)
+        attach(
+            OpLayer(node.op.name, node.attrs), args, {}, outputs if len(outputs) > 1 else outputs[0]
+        )

@@ -16,6 +16,7 @@ from fastconv.graph.precision import BFLOAT16, computing_in
 from fastconv.graph.primitive import Trace, as_array, bind, current_trace
 from fastconv.graph.primitives.common import is_float
 from fastconv.graph.primitives.pointwise import autocast
+from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Shape, Tensor, Variable
 from fastconv.layers.configuration import (
     Configured,
@@ -27,7 +28,6 @@ from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.naming import unique_name
 from fastconv.layers.state import WeightHolder
-from fastconv.layers.structure import flatten, map_structure
 from fastconv.utils import limits
 
 _FLOATS = ("float32", BFLOAT16)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
-from fastconv.layers.structure import flatten, map_structure
 from fastconv.models.model import Model
 from fastconv.models.sequential import Sequential
 

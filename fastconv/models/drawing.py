@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from fastconv.layers.layer import Layer
+from fastconv.layers.op_layer import kind_of
 from fastconv.models.model import Model
 from fastconv.utils import plots
 from fastconv.utils.notebooks import notebook_display
@@ -82,7 +83,7 @@ def plot_model(
         raise ValueError("plot_model: expand_nested is not covered; draw the inner model itself")
 
     def text(layer: Layer) -> str:
-        kind = type(layer).__name__
+        kind = kind_of(layer)
         lines = [f"{layer.name} ({kind})" if show_layer_names else kind]
         activation = getattr(layer, "activation", None)
         if show_layer_activations and activation is not None:

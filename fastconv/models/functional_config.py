@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fastconv.graph.structure import map_structure
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.configuration import default_training
+from fastconv.layers.functional import FunctionalNode
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
-from fastconv.layers.structure import map_structure
-from fastconv.models.keras_operations import Call, operation_config, operation_from_config
+from fastconv.models.keras_operations import operation_config, operation_from_config
 from fastconv.models.model import Model
 from fastconv.saving.registry import (
     custom_object_scope,
@@ -39,13 +40,10 @@ def graph_config(model: Any) -> dict[str, Any]:
     layers = []
     for layer in graph.operations:
         calls = [n for n in layer._inbound_nodes if id(n) in index and n.input_tensors]
-        arguments: list[Call] = [(n.args, n.kwargs) for n in calls]
-        if isinstance(layer, OpLayer):
-            config, arguments = operation_config(layer, arguments)
-        else:
-            config = serialize_keras_object(layer)
+        simple = isinstance(layer, OpLayer)
+        config = operation_config(layer) if simple else serialize_keras_object(layer)
         config["name"] = layer.name
-        config["inbound_nodes"] = [_call_config(layer, a, index) for a in arguments]
+        config["inbound_nodes"] = [_call_config(n, index) for n in calls]
         layers.append(config)
     return {
         "name": model.name,
@@ -61,7 +59,7 @@ def _has_own_node(layer: Layer) -> bool:
     return isinstance(layer, Model) and layer.is_functional
 
 
-def _call_config(layer: Layer, arguments: Call, index: dict[int, int]) -> dict[str, Any]:
+def _call_config(node: FunctionalNode, index: dict[int, int]) -> dict[str, Any]:
     def describe(x: Any) -> Any:
         if not isinstance(x, Tensor):
             return serialize_keras_object(x)
@@ -76,8 +74,8 @@ def _call_config(layer: Layer, arguments: Call, index: dict[int, int]) -> dict[s
             },
         }
 
-    args, kwargs = map_structure(describe, (list(arguments[0]), arguments[1]))
-    if isinstance(layer, Model):
+    args, kwargs = map_structure(describe, (list(node.args), node.kwargs))
+    if isinstance(node.layer, Model):
         kwargs = {"mask": None, **kwargs}
     return {"args": args, "kwargs": kwargs}
 

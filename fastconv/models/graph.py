@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from fastconv import ops
+from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.functional import FunctionalNode, adopt
 from fastconv.layers.layer import Layer
-from fastconv.layers.structure import flatten, map_structure
 
 
 class Graph:

@@ -12,13 +12,13 @@ import numpy as np
 
 from fastconv.compat.methods import OldMethods
 from fastconv.graph.primitive import current_trace
+from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Array, Tensor
 from fastconv.layers.configuration import default_training
 from fastconv.layers.functional import adopt, output_specs
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
 from fastconv.layers.op_layer import OpLayer
-from fastconv.layers.structure import flatten, map_structure
 from fastconv.models.graph import Graph
 from fastconv.training.trainer import Trainer
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from fastconv import dtype_policies
+from fastconv.graph.structure import map_structure
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.functional import record
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer, as_shape
-from fastconv.layers.structure import map_structure
 from fastconv.models.model import Model
 
 

@@ -7,9 +7,10 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from fastconv.graph.structure import flatten
 from fastconv.graph.tensor import Variable
 from fastconv.layers.layer import Layer
-from fastconv.layers.structure import flatten
+from fastconv.layers.op_layer import kind_of
 from fastconv.models.model import Model
 
 DEFAULT_WIDTH = 80
@@ -62,7 +63,7 @@ def _table(
     connected = not _is_chain(model)
     rows = [
         (
-            f"{'  ' * depth}{_escape(layer.name)} ({type(layer).__name__})",
+            f"{'  ' * depth}{_escape(layer.name)} ({kind_of(layer)})",
             _shape_text(layer),
             _count_text(layer),
             _sources_text(layer, model),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph import operation
 from fastconv.ops.activation import elu, hard_sigmoid, relu, sigmoid, softplus, tanh
 from fastconv.ops.cumulative import cumsum
 from fastconv.ops.elementwise import absolute, clip, greater, multiply, sqrt, square, where
@@ -15,12 +16,14 @@ from fastconv.ops.reduction import sum
 from fastconv.ops.sorting import sort
 
 
+@operation
 def hard_silu(x: Any) -> Any:
     """``multiply(x, hard_sigmoid(x))``."""
     x = as_float(x)
     return multiply(x, hard_sigmoid(x))
 
 
+@operation
 def celu(x: Any, alpha: float = 1.0) -> Any:
     """x where x > 0, ``alpha * (exp(x / alpha) - 1)`` elsewhere (Barron, arXiv:1704.07483)."""
     if not alpha:
@@ -29,6 +32,7 @@ def celu(x: Any, alpha: float = 1.0) -> Any:
     return elu(x * (1.0 / alpha), 1.0) * float(alpha)
 
 
+@operation
 def glu(x: Any, axis: int = -1) -> Any:
     """The first half of an axis times the sigmoid of the second (Dauphin et al., 2016).
 
@@ -40,42 +44,49 @@ def glu(x: Any, axis: int = -1) -> Any:
     return first * sigmoid(second)
 
 
+@operation
 def log_sigmoid(x: Any) -> Any:
     """``log(sigmoid(x))``, without underflow."""
     x = as_float(x)
     return -softplus(-x)
 
 
+@operation
 def tanh_shrink(x: Any) -> Any:
     """``x - tanh(x)``."""
     x = as_float(x)
     return x - tanh(x)
 
 
+@operation
 def hard_tanh(x: Any) -> Any:
     """x limited to [-1, 1]."""
     x = as_float(x)
     return clip(x, -1.0, 1.0)
 
 
+@operation
 def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """x where ``|x| > threshold``, 0 elsewhere."""
     x = as_float(x)
     return where(greater(absolute(x), float(threshold)), x, 0.0)
 
 
+@operation
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
     """x moved towards 0 by ``threshold``, and 0 where it would pass it."""
     x = as_float(x)
     return relu(x - float(threshold)) - relu(-x - float(threshold))
 
 
+@operation
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
     """x where ``x > threshold``, ``default_value`` elsewhere."""
     x = as_float(x)
     return where(greater(x, float(threshold)), x, float(default_value))
 
 
+@operation
 def sparse_plus(x: Any) -> Any:
     """0 below -1, x above 1, ``(x + 1)^2 / 4`` between."""
     x = as_float(x)
@@ -83,18 +94,21 @@ def sparse_plus(x: Any) -> Any:
     return between + relu(x - 1.0)
 
 
+@operation
 def sparse_sigmoid(x: Any) -> Any:
     """``(x + 1) / 2`` limited to [0, 1]."""
     x = as_float(x)
     return clip((x + 1.0) * 0.5, 0.0, 1.0)
 
 
+@operation
 def squareplus(x: Any, b: float = 4) -> Any:
     """``(x + sqrt(x^2 + b)) / 2`` (Barron, arXiv:2112.11687)."""
     x = as_float(x)
     return (x + sqrt(square(x) + float(b))) * 0.5
 
 
+@operation
 def sparsemax(x: Any, axis: int = -1) -> Any:
     """The nearest distribution to x, with zeros (Martins and Astudillo, arXiv:1602.02068).
 

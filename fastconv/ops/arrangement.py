@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Array, Tensor, bind
+from fastconv.graph import Array, Tensor, bind, operation
 from fastconv.graph.indexing import getitem
 from fastconv.graph.primitives.common import size_of, sized
 from fastconv.ops.layout import concatenate, flip, moveaxis, reshape, split, transpose
@@ -36,6 +36,7 @@ def get_item(x: Any, key: Any) -> Any:
     return getitem(operand(x), key)
 
 
+@operation
 def roll(x: Any, shift: int | Shape, axis: int | Shape | None = None) -> Any:
     """Elements moved along axes, those that fall out put in front (None: the flattened array).
 
@@ -62,6 +63,7 @@ def roll(x: Any, shift: int | Shape, axis: int | Shape | None = None) -> Any:
     return x
 
 
+@operation
 def rot90(array: Any, k: int = 1, axes: Shape = (0, 1)) -> Any:
     """Turned by k right angles in the plane of two axes."""
     x = operand(array)
@@ -78,16 +80,19 @@ def rot90(array: Any, k: int = 1, axes: Shape = (0, 1)) -> Any:
     return flip(bind("transpose", x, perm=perm), b) if k == 3 else x
 
 
+@operation
 def fliplr(x: Any) -> Any:
     """The second axis in reverse order."""
     return flip(x, 1)
 
 
+@operation
 def flipud(x: Any) -> Any:
     """The first axis in reverse order."""
     return flip(x, 0)
 
 
+@operation
 def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
     """x2 after x1 along an axis (None: both flattened)."""
     if axis is None:
@@ -95,17 +100,20 @@ def append(x1: Any, x2: Any, axis: int | None = None) -> Any:
     return concatenate([x1, x2], axis)
 
 
+@operation
 def hstack(xs: Sequence[Any]) -> Any:
     """Tensors side by side: joined along the second axis (the only one of vectors)."""
     xs = [reshape(x, [1]) if operand(x).ndim == 0 else operand(x) for x in xs]
     return concatenate(xs, 0 if xs[0].ndim == 1 else 1)
 
 
+@operation
 def vstack(xs: Sequence[Any]) -> Any:
     """Tensors one below the other: joined along the first axis."""
     return concatenate([reshape(x, (1, -1)) if operand(x).ndim < 2 else x for x in xs])
 
 
+@operation
 def dstack(xs: Sequence[Any]) -> Any:
     """Tensors joined along the third axis."""
     made = []
@@ -116,6 +124,7 @@ def dstack(xs: Sequence[Any]) -> Any:
     return concatenate(made, axis=2)
 
 
+@operation
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     """The slices along an axis, without it."""
     x = operand(x)
@@ -126,6 +135,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     return [getitem(x, ((slice(None),) * axis) + (i,)) for i in range(n)]
 
 
+@operation
 def array_split(x: Any, indices_or_sections: int | Shape, axis: int = 0) -> list[Any]:
     """``split`` into sections that may differ in size by one, the larger ones first."""
     x = operand(x)
@@ -139,21 +149,25 @@ def array_split(x: Any, indices_or_sections: int | Shape, axis: int = 0) -> list
     return split(x, indices_or_sections, axis)
 
 
+@operation
 def hsplit(x: Any, indices_or_sections: int | Shape) -> list[Any]:
     """``split`` along the second axis (the only one of a vector)."""
     return split(x, indices_or_sections, 0 if operand(x).ndim == 1 else 1)
 
 
+@operation
 def vsplit(x: Any, indices_or_sections: int | Shape) -> list[Any]:
     """``split`` along the first axis."""
     return split(x, indices_or_sections, 0)
 
 
+@operation
 def dsplit(x: Any, indices_or_sections: int | Shape) -> list[Any]:
     """``split`` along the third axis."""
     return split(x, indices_or_sections, 2)
 
 
+@operation
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
     """The coordinates of a grid from those of its axes."""
     if indexing not in ("xy", "ij"):
@@ -171,9 +185,9 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
     return grids
 
 
-def tri(N: int, M: int | None = None, k: int = 0, dtype: str = "float32") -> Array:
+def tri(N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> Array:
     """Ones at and below the kth diagonal."""
-    return np.tri(N, M, k, dtype=dtype)
+    return np.tri(N, M, k, dtype=dtype or "float32")
 
 
 def _masked(name: str, x: Any, keep: Callable[[int, int], Array]) -> Any:
@@ -184,16 +198,19 @@ def _masked(name: str, x: Any, keep: Callable[[int, int], Array]) -> Any:
     return bind("where", keep(x.shape[-2], x.shape[-1]), x, zero)
 
 
+@operation
 def tril(x: Any, k: int = 0) -> Any:
     """Matrices with zeros above the kth diagonal."""
     return _masked("tril", x, lambda n, m: np.tri(n, m, k, dtype=bool))
 
 
+@operation
 def triu(x: Any, k: int = 0) -> Any:
     """Matrices with zeros below the kth diagonal."""
     return _masked("triu", x, lambda n, m: ~np.tri(n, m, k - 1, dtype=bool))
 
 
+@operation
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The diagonals of the matrices in two axes, as the last axis.
 
@@ -212,6 +229,7 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return bind("take", flat, at.astype(np.int32), axis=len(rest))
 
 
+@operation
 def diag(x: Any, k: int = 0) -> Any:
     """The kth diagonal of a matrix, or the matrix of a diagonal.
 
@@ -231,16 +249,19 @@ def diag(x: Any, k: int = 0) -> Any:
     return reshape(flat, (n, n))
 
 
+@operation
 def diagflat(x: Any, k: int = 0) -> Any:
     """The matrix of the flattened elements as its kth diagonal."""
     return diag(reshape(x, -1), k)
 
 
+@operation
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sums of diagonals."""
     return sum(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
+@operation
 def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
     """Channels moved into blocks of pixels: (h, w, c) gives (h b, w b, c / b^2)."""
     x = _channels_last(x, data_format)
@@ -254,6 +275,7 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
     return y if data_format == "channels_last" else moveaxis(y, -1, 1)
 
 
+@operation
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
     """Blocks of pixels moved into channels: (h, w, c) gives (h / b, w / b, c b^2)."""
     x = _channels_last(x, data_format)
@@ -282,6 +304,7 @@ def _channels_last(x: Any, data_format: str) -> Any:
     return x if data_format == "channels_last" else bind("transpose", x, perm=[0, 2, 3, 1])
 
 
+@operation
 def unravel_index(indices: Any, shape: Shape) -> tuple[Any, ...]:
     """Positions in a flattened array as positions along each axis."""
     at = operand(indices)

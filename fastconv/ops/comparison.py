@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.ops.elementwise import (
     absolute,
     divide,
@@ -30,38 +30,45 @@ from fastconv.ops.operand import as_float, operand
 from fastconv.ops.reduction import all, any, sum
 
 
+@operation
 def logical_xor(x1: Any, x2: Any) -> Any:
     """True where one of x1 and x2 is not zero, dtype bool."""
     return not_equal(not_equal(operand(x1), 0), not_equal(operand(x2), 0))
 
 
+@operation
 def isinf(x: Any) -> Any:
     """True where x is infinite; dtype bool."""
     return equal(absolute(as_float(x)), math.inf)
 
 
+@operation
 def isposinf(x: Any) -> Any:
     """True where x is +infinity; dtype bool."""
     return equal(as_float(x), math.inf)
 
 
+@operation
 def isneginf(x: Any) -> Any:
     """True where x is -infinity; dtype bool."""
     return equal(as_float(x), -math.inf)
 
 
+@operation
 def isreal(x: Any) -> Any:
     """True everywhere: there are no complex numbers; dtype bool."""
     x = operand(x)
     return logical_or(equal(x, x), not_equal(x, x))
 
 
+@operation
 def signbit(x: Any) -> Any:
     """True where x is below zero, or -0.0; dtype bool."""
     x = as_float(x)
     return logical_or(less(x, 0.0), logical_and(equal(x, 0.0), less(divide(1.0, x), 0.0)))
 
 
+@operation
 def isclose(
     x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Any:
@@ -86,24 +93,28 @@ def allclose(
     return all(isclose(x1, x2, rtol, atol, equal_nan))
 
 
+@operation
 def fmax(x1: Any, x2: Any) -> Any:
     """The larger of x1 and x2, or the one that is a number."""
     x1, x2 = operand(x1), operand(x2)
     return where(bind("isnan", x1), x2, where(bind("isnan", x2), x1, maximum(x1, x2)))
 
 
+@operation
 def fmin(x1: Any, x2: Any) -> Any:
     """The smaller of x1 and x2, or the one that is a number."""
     x1, x2 = operand(x1), operand(x2)
     return where(bind("isnan", x1), x2, where(bind("isnan", x2), x1, minimum(x1, x2)))
 
 
+@operation
 def heaviside(x1: Any, x2: Any) -> Any:
     """0 below 0, x2 at 0, 1 above."""
     x1, x2 = as_float(x1), as_float(x2)
     return where(equal(x1, 0.0), x2, where(greater(x1, 0.0), 1.0, 0.0))
 
 
+@operation
 def nan_to_num(
     x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
 ) -> Any:
@@ -115,6 +126,7 @@ def nan_to_num(
     return where(isneginf(x), -largest if neginf is None else float(neginf), x)
 
 
+@operation
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Any:
     """True where an element of x1 is one of those of x2; dtype bool.
 
@@ -126,6 +138,7 @@ def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) ->
     return logical_not(found) if invert else found
 
 
+@operation
 def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
     """Of the choices the one of the first condition that holds, else ``default``."""
     if len(condlist) != len(choicelist) or not condlist:
@@ -139,6 +152,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     return result
 
 
+@operation
 def count_nonzero(x: Any, axis: Any = None) -> Any:
     """How many elements are not zero, int32."""
     flags = bind("cast", not_equal(operand(x), 0), dtype="int32")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.graph.primitives.common import sized
 from fastconv.ops.operand import as_float, operand, pair
 
@@ -100,6 +100,7 @@ def _back(y: Any, axes: int, first: bool) -> Any:
     return to_channels_first(y) if first else y
 
 
+@operation
 def conv(
     inputs: Any,
     kernel: Any,
@@ -134,6 +135,7 @@ def conv(
     return _back(y, axes, first)
 
 
+@operation
 def depthwise_conv(
     inputs: Any,
     kernel: Any,
@@ -166,6 +168,7 @@ def depthwise_conv(
     return conv(inputs, flat, strides, padding, data_format, dilation_rate, bias)
 
 
+@operation
 def separable_conv(
     inputs: Any,
     depthwise_kernel: Any,
@@ -181,6 +184,7 @@ def separable_conv(
     return conv(y, pointwise_kernel, 1, "valid", data_format, 1, bias)
 
 
+@operation
 def conv_transpose(
     inputs: Any,
     kernel: Any,

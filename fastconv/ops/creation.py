@@ -6,30 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Array, Tensor, Variable, bind
+from fastconv.graph import Array, Tensor, Variable, bind, operation
 from fastconv.ops.operand import dtype_of, fill, fill_like, operand
 
 
-def zeros(shape: Any, dtype: str = "float32") -> Any:
+def zeros(shape: Any, dtype: str | None = None) -> Any:
     """Zeros; the shape may start with a symbolic batch size from ``ops.shape``."""
-    return fill("zeros", shape, 0, dtype)
+    return fill("zeros", shape, 0, dtype or "float32")
 
 
-def ones(shape: Any, dtype: str = "float32") -> Any:
+def ones(shape: Any, dtype: str | None = None) -> Any:
     """Ones; the shape may start with a symbolic batch size from ``ops.shape``."""
-    return fill("ones", shape, 1, dtype)
+    return fill("ones", shape, 1, dtype or "float32")
 
 
-def full(shape: Any, fill_value: float, dtype: str = "float32") -> Any:
+def full(shape: Any, fill_value: float, dtype: str | None = None) -> Any:
     """One number everywhere."""
-    return fill("full", shape, fill_value, dtype)
+    return fill("full", shape, fill_value, dtype or "float32")
 
 
+@operation
 def zeros_like(x: Any, dtype: str | None = None) -> Any:
     """Zeros of the shape (and dtype) of x."""
     return fill_like(x, 0, dtype)
 
 
+@operation
 def ones_like(x: Any, dtype: str | None = None) -> Any:
     """Ones of the shape (and dtype) of x."""
     return fill_like(x, 1, dtype)
@@ -59,6 +61,7 @@ def arange(
     return values.astype(dtype or ("float32" if values.dtype.kind == "f" else "int32"))
 
 
+@operation
 def convert_to_tensor(x: Any, dtype: str | None = None) -> Any:
     """An array (float64 becomes float32), or the symbolic tensor itself."""
     x = operand(x)
@@ -72,40 +75,43 @@ def convert_to_numpy(x: Any) -> Array:
     return x.numpy() if isinstance(x, Variable) else np.asarray(x)
 
 
+@operation
 def array(x: Any, dtype: str | None = None) -> Any:
     """``convert_to_tensor``."""
     return convert_to_tensor(x, dtype)
 
 
+@operation
 def copy(x: Any) -> Any:
     """The same values in memory of their own."""
     x = operand(x)
     return x if isinstance(x, Tensor) else x.copy()
 
 
-def empty(shape: Any, dtype: str = "float32") -> Any:
+def empty(shape: Any, dtype: str | None = None) -> Any:
     """``zeros``."""
-    return fill("empty", shape, 0, dtype)
+    return fill("empty", shape, 0, dtype or "float32")
 
 
+@operation
 def empty_like(x: Any, dtype: str | None = None) -> Any:
     """``zeros_like``."""
     return fill_like(x, 0, dtype)
 
 
-def eye(N: int, M: int | None = None, k: int = 0, dtype: str = "float32") -> Array:
+def eye(N: int, M: int | None = None, k: int = 0, dtype: str | None = None) -> Array:
     """Ones on the kth diagonal.
 
     >>> eye(2)
     array([[1., 0.],
            [0., 1.]], dtype=float32)
     """
-    return np.eye(N, M, k, dtype=dtype)
+    return np.eye(N, M, k, dtype=dtype or "float32")
 
 
-def identity(n: int, dtype: str = "float32") -> Array:
+def identity(n: int, dtype: str | None = None) -> Array:
     """Ones on the diagonal of a square matrix."""
-    return np.eye(n, dtype=dtype)
+    return np.eye(n, dtype=dtype or "float32")
 
 
 def linspace(
@@ -193,6 +199,7 @@ def is_tensor(x: Any) -> bool:
     return isinstance(x, (Tensor, Variable, np.ndarray))
 
 
+@operation
 def saturate_cast(x: Any, dtype: str) -> Any:
     """x as another dtype, numbers outside of its range limited to it."""
     x = operand(x)

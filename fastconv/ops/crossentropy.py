@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import is_float, sized
 from fastconv.graph.primitives.pointwise import autocast
 from fastconv.ops.elementwise import clip
@@ -34,6 +34,7 @@ def _log_probabilities(output: Any) -> Any:
     return bind("log", clip(output / total, EPSILON, 1.0 - EPSILON))
 
 
+@operation
 def categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -57,6 +58,7 @@ def categorical_crossentropy(
     return bind("negative", bind("sum", terms, axes=[output.ndim - 1], keepdims=0))
 
 
+@operation
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
 ) -> Any:
@@ -83,6 +85,7 @@ def sparse_categorical_crossentropy(
     return bind("sparse_softmax_cross_entropy", logits, target)[0]
 
 
+@operation
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
     """-(target * log(output) + (1 - target) * log(1 - output)), element by element.
 

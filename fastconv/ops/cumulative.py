@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from typing import Any
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.ops.elementwise import add, multiply
 from fastconv.ops.layout import concatenate
 from fastconv.ops.operand import as_float, dtype_of, normalize_axis, operand
@@ -45,6 +45,7 @@ def _size(name: str, x: Any) -> int:
     return n
 
 
+@operation
 def cumsum(x: Any, axis: int | None = None, dtype: str | None = None) -> Any:
     """Running sums along an axis (None: of the flattened array).
 
@@ -54,11 +55,13 @@ def cumsum(x: Any, axis: int | None = None, dtype: str | None = None) -> Any:
     return _scan("cumsum", x, axis, dtype, 0.0)
 
 
+@operation
 def cumprod(x: Any, axis: int | None = None, dtype: str | None = None) -> Any:
     """Running products along an axis (None: of the flattened array)."""
     return _scan("cumprod", x, axis, dtype, 1.0)
 
 
+@operation
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     """Differences of neighbours along an axis, taken n times.
 
@@ -77,6 +80,7 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     return a
 
 
+@operation
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """The integral along an axis by the trapezoidal rule."""
     y = as_float(y)
@@ -94,6 +98,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     return sum(means * widths, axis)
 
 
+@operation
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """Rows of powers of the elements of a vector."""
     x = operand(x)

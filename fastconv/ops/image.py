@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.ops import elementwise, layout
 from fastconv.ops.convolution import channels_first, to_channels_first, to_channels_last
 from fastconv.ops.elementwise import (
@@ -30,6 +30,7 @@ INTERPOLATIONS = ("nearest", "bilinear")
 RESIZES = (*INTERPOLATIONS, "bicubic")
 
 
+@operation
 def resize(
     images: Any,
     size: int | Sequence[int],
@@ -114,6 +115,7 @@ def crop(images: Any, top: Any, left: Any, height: int, width: int) -> Any:
     return reshape(parts, (_batch(x), height, width, x.shape[3]))
 
 
+@operation
 def affine_transform(
     images: Any,
     transform: Any,

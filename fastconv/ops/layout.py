@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.indexing import getitem
 from fastconv.graph.primitives.common import batch_of, is_float, sized
 from fastconv.ops.operand import (
+    dtype_name,
     dtype_of,
     normalize_axes,
     normalize_axis,
@@ -33,6 +34,7 @@ def shape(x: Any) -> tuple[Any, ...]:
     return tuple(x.shape)
 
 
+@operation
 def reshape(x: Any, newshape: int | Sequence[Any]) -> Any:
     """The same elements in another shape; one dimension may be -1.
 
@@ -66,6 +68,7 @@ def reshape(x: Any, newshape: int | Sequence[Any]) -> Any:
     return bind("reshape", x, shape=dims)
 
 
+@operation
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     """The axes in another order; reversed where none is given."""
     x = operand(x)
@@ -74,6 +77,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
     return bind("transpose", x, perm=perm)
 
 
+@operation
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """Axes moved to other places; the rest keep their order.
 
@@ -97,6 +101,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return bind("transpose", x, perm=order)
 
 
+@operation
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     x = operand(x)
@@ -106,6 +111,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     return bind("transpose", x, perm=perm)
 
 
+@operation
 def expand_dims(x: Any, axis: int) -> Any:
     """A new axis of size 1 at a place of the result.
 
@@ -120,6 +126,7 @@ def expand_dims(x: Any, axis: int) -> Any:
     return bind("reshape", x, shape=[*dims[:axis], 1, *dims[axis:]])
 
 
+@operation
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Without axes of size 1: those named, or all."""
     x = operand(x)
@@ -132,6 +139,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     return bind("reshape", x, shape=[d for i, d in enumerate(sized(x.shape)) if i not in axes])
 
 
+@operation
 def ravel(x: Any) -> Any:
     """All elements in one axis (arrays only: a batch keeps its axis, see ``flatten``)."""
     return reshape(x, -1)
@@ -144,6 +152,7 @@ def flatten(x: Any) -> Any:
     return bind("reshape", x, shape=[*first, math.prod(x.shape[1:])])
 
 
+@operation
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     """Tensors joined along an axis; every other axis agrees.
 
@@ -156,11 +165,13 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     return bind("concatenate", *xs, axis=normalize_axis("concatenate", axis, xs[0].ndim))
 
 
+@operation
 def stack(x: Sequence[Any], axis: int = 0) -> Any:
     """Tensors of one shape joined along a new axis."""
     return concatenate([expand_dims(t, axis) for t in x], axis)
 
 
+@operation
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """A tensor cut along an axis, into equal sections or at the given positions.
 
@@ -183,6 +194,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     return [getitem(x, (*key, np.s_[a:b])) for a, b in pairwise(cuts)]
 
 
+@operation
 def slice(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> Any:
     """The box of ``shape`` that starts at ``start_indices``; -1 takes the batch axis whole."""
     inputs = operand(inputs)
@@ -195,6 +207,7 @@ def slice(inputs: Any, start_indices: Sequence[int], shape: Sequence[int]) -> An
     return bind("slice", inputs, starts=list(start_indices), stops=stops, steps=[1] * inputs.ndim)
 
 
+@operation
 def pad(
     x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None
 ) -> Any:
@@ -242,6 +255,7 @@ def _border(size: int, before: int, after: int, mode: str) -> Any:
     return np.where(at < size, at, back).astype(np.int32)
 
 
+@operation
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Any:
     """x repeated to a shape, by NumPy's rules."""
     x = operand(x)
@@ -252,12 +266,14 @@ def broadcast_to(x: Any, shape: Sequence[Any]) -> Any:
     return bind("broadcast_to", x, *([] if like is None else [like]), shape=dims)
 
 
+@operation
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """Elements in reverse order along the axes (None: all)."""
     x = operand(x)
     return bind("flip", x, axes=normalize_axes("flip", axis, x.ndim))
 
 
+@operation
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """The elements at integer positions along an axis (None: of the flattened array).
 
@@ -271,7 +287,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     return bind("take", x, operand(indices), axis=normalize_axis("take", axis, x.ndim))
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: str = "float32") -> Any:
+@operation
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: str | None = None) -> Any:
     """Rows of zeros with a one at the index; all zeros where it is out of range.
 
     >>> one_hot([0, 2], 3)
@@ -282,12 +299,13 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: str = "float32") ->
     if is_float(dtype_of(x)):
         x = bind("cast", x, dtype="int32")
     result = bind("one_hot", x, depth=int(num_classes))
-    if dtype != "float32":
-        result = bind("cast", result, dtype=dtype)
+    if dtype_name(dtype) != "float32":
+        result = bind("cast", result, dtype=dtype_name(dtype))
     axis = normalize_axis("one_hot", axis, x.ndim + 1)
     return result if axis == x.ndim else moveaxis(result, -1, axis)
 
 
+@operation
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     """Each element repeated along an axis (None: of the flattened array).
 
@@ -302,6 +320,7 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     return _spread(x, counts, inner=True)
 
 
+@operation
 def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     """The whole tensor repeated along each axis.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import sized
 from fastconv.ops.operand import as_float
 
@@ -21,6 +21,7 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Any:
     return bind("dense", as_float(x), as_float(kernel), *row)
 
 
+@operation
 def matmul(x1: Any, x2: Any) -> Any:
     """The matrix product over the last two axes; the axes before broadcast.
 
@@ -44,6 +45,7 @@ def matmul(x1: Any, x2: Any) -> Any:
     return bind("matmul", x1, x2, transpose_a=0, transpose_b=0)
 
 
+@operation
 def dot(x1: Any, x2: Any) -> Any:
     """Sums of products over the last axis of x1 and the last but one of x2 (or its only one).
 
@@ -62,6 +64,7 @@ def dot(x1: Any, x2: Any) -> Any:
     return tensordot(x1, x2, axes=([x1.ndim - 1], [x2.ndim - 2]))
 
 
+@operation
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     """Sums of products over some axes of x1 and of x2.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.graph.primitives.common import size_of, sized
 from fastconv.ops.arrangement import diagonal, tril, triu
 from fastconv.ops.comparison import count_nonzero
@@ -19,11 +19,13 @@ from fastconv.ops.operand import as_float, normalize_axis, operand
 from fastconv.ops.reduction import max, mean, min, sum
 
 
+@operation
 def outer(x1: Any, x2: Any) -> Any:
     """The products of each element of x1 with each of x2, both flattened."""
     return reshape(x1, (-1, 1)) * reshape(x2, (1, -1))
 
 
+@operation
 def inner(x1: Any, x2: Any) -> Any:
     """The sums of products over the last axis of both."""
     x1, x2 = operand(x1), operand(x2)
@@ -32,11 +34,13 @@ def inner(x1: Any, x2: Any) -> Any:
     return tensordot(x1, x2, axes=([x1.ndim - 1], [x2.ndim - 1]))
 
 
+@operation
 def vdot(x1: Any, x2: Any) -> Any:
     """The sum of the products of all elements."""
     return sum(reshape(x1, -1) * reshape(x2, -1))
 
 
+@operation
 def kron(x1: Any, x2: Any) -> Any:
     """x2 times each element of x1, in blocks."""
     x1, x2 = operand(x1), operand(x2)
@@ -48,6 +52,7 @@ def kron(x1: Any, x2: Any) -> Any:
     return reshape(left * right, [i * j for i, j in zip(a, b, strict=True)])
 
 
+@operation
 def cross(
     x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
@@ -62,6 +67,7 @@ def cross(
     return moveaxis(stack(parts, axis=-1), -1, axisc)
 
 
+@operation
 def norm(
     x: Any,
     ord: int | float | str | None = None,
@@ -125,6 +131,7 @@ def _matrix_norm(x: Any, ord: Any, axes: list[int], keepdims: bool) -> Any:
     return reshape(found, [d for i, d in enumerate(sized(x.shape)) if i not in axes])
 
 
+@operation
 def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Any:
     """x divided by its norms along an axis, which count as at least ``epsilon`` (1e-7).
 
@@ -145,6 +152,7 @@ def cdist(x: Any, y: Any, p: float = 2.0) -> Any:
     return norm(gap, p, axis=-1)
 
 
+@operation
 def corrcoef(x: Any) -> Any:
     """The correlations of the rows of a matrix."""
     x = as_float(x)
@@ -156,6 +164,7 @@ def corrcoef(x: Any) -> Any:
     return found[0, 0] if found.shape == (1, 1) else found
 
 
+@operation
 def einsum(subscripts: str, *operands: Any) -> Any:
     """Sums of products over the named axes that the result does not have.
 
@@ -269,6 +278,7 @@ def _t(x: Any) -> Any:
     return swapaxes(x, -1, -2)
 
 
+@operation
 def inv(x: Any) -> Any:
     """The inverse of square matrices."""
     x = _square("inv", x)
@@ -276,6 +286,7 @@ def inv(x: Any) -> Any:
     return with_gradient(y, [x], lambda dy: -matmul(matmul(_t(y), dy), _t(y)))
 
 
+@operation
 def det(x: Any) -> Any:
     """The determinant of square matrices."""
     x = _square("det", x)
@@ -283,6 +294,7 @@ def det(x: Any) -> Any:
     return with_gradient(y, [x], lambda dy: _t(inv(x)) * expand_dims(expand_dims(dy * y, -1), -1))
 
 
+@operation
 def slogdet(x: Any) -> tuple[Any, Any]:
     """The sign of the determinant, and the logarithm of its magnitude."""
     x = _square("slogdet", x)
@@ -292,11 +304,13 @@ def slogdet(x: Any) -> tuple[Any, Any]:
     return sign, y
 
 
+@operation
 def logdet(x: Any) -> Any:
     """The logarithm of the determinant of positive definite matrices."""
     return slogdet(x)[1]
 
 
+@operation
 def solve(a: Any, b: Any) -> Any:
     """x with a @ x = b, for square matrices a and vectors or matrices b."""
     a, b = _square("solve", a), as_float(b)
@@ -312,11 +326,13 @@ def solve(a: Any, b: Any) -> Any:
     return reshape(y, sized(b.shape)) if vector else y
 
 
+@operation
 def solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
     """x with a @ x = b, of a only the triangle below (or above) the diagonal."""
     return solve(tril(a) if lower else triu(a), b)
 
 
+@operation
 def cholesky(x: Any, upper: bool = False) -> Any:
     """The lower triangle L with x = L @ L^T of positive definite matrices (its transpose: upper).
 
@@ -338,6 +354,7 @@ def cholesky(x: Any, upper: bool = False) -> Any:
     return _t(y) if upper else y
 
 
+@operation
 def cholesky_inverse(x: Any, upper: bool = False) -> Any:
     """The inverse of the matrices whose Cholesky factors are given."""
     low = _t(_square("cholesky_inverse", x)) if upper else _square("cholesky_inverse", x)
@@ -345,6 +362,7 @@ def cholesky_inverse(x: Any, upper: bool = False) -> Any:
     return matmul(_t(inverse), inverse)
 
 
+@operation
 def qr(x: Any, mode: str = "reduced") -> tuple[Any, Any]:
     """An orthogonal and an upper triangular matrix whose product is x; no gradient."""
     if mode not in ("reduced", "complete"):
@@ -361,6 +379,7 @@ def qr(x: Any, mode: str = "reduced") -> tuple[Any, Any]:
     return q, r
 
 
+@operation
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """Singular values, largest first, between the matrices u and v^T whose product is x.
 
@@ -385,6 +404,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     return (u, s, v) if compute_uv else s
 
 
+@operation
 def eigh(x: Any) -> tuple[Any, Any]:
     """Eigenvalues, smallest first, and eigenvectors (columns) of symmetric matrices.
 
@@ -397,6 +417,7 @@ def eigh(x: Any) -> tuple[Any, Any]:
     return w, v
 
 
+@operation
 def pinv(x: Any, rcond: float | None = None) -> Any:
     """The pseudo-inverse of matrices; no gradient."""
     x = as_float(x)
@@ -405,6 +426,7 @@ def pinv(x: Any, rcond: float | None = None) -> Any:
     return host([shape], ["float32"], "pinv", lambda a: np.linalg.pinv(a, rcond=cut), x)[0]
 
 
+@operation
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     """x that makes the squares of a @ x - b smallest; no gradient."""
     a, b = as_float(a), as_float(b)
@@ -416,6 +438,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
     return host([shape], ["float32"], "lstsq", run, a, b)[0]
 
 
+@operation
 def matrix_rank(x: Any, tol: float | None = None) -> Any:
     """How many singular values are above ``tol``, int32."""
     s = svd(x, compute_uv=False)

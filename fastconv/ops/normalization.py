@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.ops.operand import as_float, normalize_axes, normalize_axis
 from fastconv.ops.reduction import mean
 
 
+@operation
 def batch_normalization(
     x: Any,
     mean: Any,
@@ -55,6 +56,7 @@ def batch_norm_statistics(
     return y, mean, variance
 
 
+@operation
 def layer_normalization(
     x: Any,
     gamma: Any = None,
@@ -77,6 +79,7 @@ def layer_normalization(
     return _scaled("layer_normalization", y, gamma, beta, axes)
 
 
+@operation
 def rms_normalization(
     x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None
 ) -> Any:

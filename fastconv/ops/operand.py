@@ -24,6 +24,17 @@ def dtype_of(x: Any) -> str:
     return str(x.dtype)
 
 
+def dtype_name(dtype: Any) -> str:
+    """The name of a dtype of NumPy's, of Python's ``float``, ``int`` or ``bool``; None is float32.
+
+    >>> dtype_name(np.int32), dtype_name(float), dtype_name("bool")
+    ('int32', 'float32', 'bool')
+    """
+    if dtype is None or dtype is float:
+        return "float32"
+    return np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else str(dtype)
+
+
 def as_float(x: Any) -> Any:
     """An operand of a float type; others become float32."""
     x = operand(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.graph.precision import unrounded
 from fastconv.ops import reduction
 from fastconv.ops.convolution import (
@@ -56,6 +56,7 @@ def _pool(
     return to_channels_first(y) if first else y
 
 
+@operation
 def max_pool(
     inputs: Any,
     pool_size: Size,
@@ -74,6 +75,7 @@ def max_pool(
     return _pool("max_pool", inputs, pool_size, strides, padding, data_format)
 
 
+@operation
 def average_pool(
     inputs: Any,
     pool_size: Size,
@@ -112,6 +114,7 @@ def _adaptive_pool(
     return x
 
 
+@operation
 def adaptive_max_pool(inputs: Any, output_size: Size, data_format: str | None = None) -> Any:
     """The maximum of each of ``output_size`` windows that cover an axis evenly.
 
@@ -128,6 +131,7 @@ def adaptive_max_pool(inputs: Any, output_size: Size, data_format: str | None = 
     return _adaptive_pool("adaptive_max_pool", inputs, output_size, data_format, reduction.max)
 
 
+@operation
 def adaptive_average_pool(inputs: Any, output_size: Size, data_format: str | None = None) -> Any:
     """The mean of each of ``output_size`` windows, which are those of ``adaptive_max_pool``.
 

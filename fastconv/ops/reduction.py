@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.ops.elementwise import square, subtract
 from fastconv.ops.operand import normalize_axes, normalize_axis, operand
 
@@ -17,6 +17,7 @@ def _reduce(name: str, x: Any, axis: Axis, keepdims: bool) -> Any:
     return bind(name, x, axes=normalize_axes(name, axis, x.ndim), keepdims=int(keepdims))
 
 
+@operation
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum.
 
@@ -26,6 +27,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _reduce("sum", x, axis, keepdims)
 
 
+@operation
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean; over the batch axis, of the rows that are there.
 
@@ -35,24 +37,28 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _reduce("mean", x, axis, keepdims)
 
 
+@operation
 def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
     """The largest element, at least ``initial``; equal ones share the gradient."""
     y = _reduce("max", x, axis, keepdims)
     return y if initial is None else bind("maximum", y, initial)
 
 
+@operation
 def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: float | None = None) -> Any:
     """The smallest element, at most ``initial``; equal ones share the gradient."""
     y = _reduce("min", x, axis, keepdims)
     return y if initial is None else bind("minimum", y, initial)
 
 
+@operation
 def prod(x: Any, axis: Axis = None, keepdims: bool = False, dtype: str | None = None) -> Any:
     """The product."""
     x = operand(x) if dtype is None else bind("cast", operand(x), dtype=dtype)
     return _reduce("prod", x, axis, keepdims)
 
 
+@operation
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The variance, divided by n (biased).
 
@@ -63,22 +69,26 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return mean(square(subtract(x, mean(x, axis, keepdims=True))), axis, keepdims)
 
 
+@operation
 def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The standard deviation: the root of ``var``."""
     return bind("sqrt", var(x, axis, keepdims))
 
 
+@operation
 def moments(x: Any, axes: Axis, keepdims: bool = False) -> tuple[Any, Any]:
     """Mean and (biased) variance over the axes."""
     return mean(x, axes, keepdims), var(x, axes, keepdims)
 
 
+@operation
 def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether an element is not zero; dtype bool."""
     flags = bind("cast", bind("not_equal", operand(x), 0), dtype="float32")
     return bind("greater", max(flags, axis, keepdims), 0.0)
 
 
+@operation
 def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Whether no element is zero; dtype bool."""
     flags = bind("cast", bind("not_equal", operand(x), 0), dtype="float32")
@@ -108,6 +118,7 @@ def _size(shape: Sequence[int]) -> int:
     return n
 
 
+@operation
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The position of the first largest element along an axis (None: of all), int32.
 
@@ -117,6 +128,7 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     return _arg("argmax", x, axis, keepdims)
 
 
+@operation
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The position of the first smallest element along an axis (None: of all), int32."""
     return _arg("argmin", x, axis, keepdims)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import size_of
 from fastconv.ops.layout import reshape
 from fastconv.ops.operand import operand
@@ -28,6 +28,7 @@ def _flat_positions(name: str, indices: Any, shape: Shape) -> Any:
     return at if str(at.dtype) == "int32" else bind("cast", at, dtype="int32")
 
 
+@operation
 def scatter(indices: Any, values: Any, shape: Shape) -> Any:
     """Zeros of a shape, with values added at positions (rows of the last axis of ``indices``).
 
@@ -43,6 +44,7 @@ def scatter(indices: Any, values: Any, shape: Shape) -> Any:
     return reshape(flat, list(shape))
 
 
+@operation
 def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Any:
     """``inputs`` with updates at positions (rows of the last axis of ``indices``).
 
@@ -83,6 +85,7 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     return bind("where", touched, scatter(flat[chosen], kept, inputs.shape), inputs)
 
 
+@operation
 def slice_update(inputs: Any, start_indices: Shape, updates: Any) -> Any:
     """``inputs`` with the box that starts at ``start_indices`` replaced by ``updates``."""
     inputs, updates = operand(inputs), operand(updates)
@@ -117,6 +120,7 @@ def slice_update(inputs: Any, start_indices: Shape, updates: Any) -> Any:
     return bind("where", inside, placed, inputs)
 
 
+@operation
 def segment_sum(
     data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
 ) -> Any:
@@ -128,6 +132,7 @@ def segment_sum(
     return bind("scatter_add", data, ids, shape=[n, *data.shape[1:]], axis=0)
 
 
+@operation
 def segment_max(
     data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
 ) -> Any:
@@ -136,6 +141,7 @@ def segment_max(
     return _segment_reduction("segment_max", "max", -math.inf, data, segment_ids, num_segments)
 
 
+@operation
 def segment_min(
     data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
 ) -> Any:
@@ -144,6 +150,7 @@ def segment_min(
     return _segment_reduction("segment_min", "min", math.inf, data, segment_ids, num_segments)
 
 
+@operation
 def segment_prod(
     data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
 ) -> Any:

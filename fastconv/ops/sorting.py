@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import Tensor, bind
+from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import size_of, sized
 from fastconv.ops.elementwise import cast, less, logical_and
 from fastconv.ops.host import host, positions
@@ -16,6 +16,7 @@ from fastconv.ops.operand import as_float, dtype_of, normalize_axes, normalize_a
 from fastconv.ops.reduction import sum
 
 
+@operation
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Elements at integer positions along an axis, others for each place of the other axes.
 
@@ -60,6 +61,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     return bind("reshape", moved, shape=sized(at.shape) if batched else list(at.shape))
 
 
+@operation
 def argsort(x: Any, axis: int | None = -1) -> Any:
     """Positions that sort along an axis (None: the flattened array), int32; equals keep order.
 
@@ -77,6 +79,7 @@ def argsort(x: Any, axis: int | None = -1) -> Any:
     return host([x.shape], ["int32"], "argsort", run, x)[0]
 
 
+@operation
 def sort(x: Any, axis: int | None = -1) -> Any:
     """Sorted along an axis (None: the flattened array), smallest first, NaN last.
 
@@ -89,6 +92,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
     return take_along_axis(x, argsort(x, axis), axis)
 
 
+@operation
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest elements along the last axis, largest first, and their positions.
 
@@ -108,6 +112,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     return take_along_axis(x, indices, -1), indices
 
 
+@operation
 def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
     """Positions that put the kth element in its sorted place, no larger ones before it."""
     x = operand(x)
@@ -117,6 +122,7 @@ def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
     return argsort(x, axis)
 
 
+@operation
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """Whether the target is among the k highest scores of its row, dtype bool.
 
@@ -130,6 +136,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     return logical_and(less(higher, k), bind("isfinite", score))
 
 
+@operation
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
     """Where values would be inserted in a sorted vector, int32."""
     if side not in ("left", "right"):
@@ -145,6 +152,7 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
     return host([values.shape], ["int32"], "searchsorted", run, line, values)[0]
 
 
+@operation
 def digitize(x: Any, bins: Any) -> Any:
     """The number of edges in increasing ``bins`` that are at or below x, int32.
 
@@ -173,11 +181,13 @@ def histogram(x: Any, bins: int = 10, range: Sequence[float] | None = None) -> t
     return counts.astype(np.int32), edges.astype(np.float32)
 
 
+@operation
 def nonzero(x: Any) -> tuple[Any, ...]:
     """The positions of elements that are not zero, int32, for each axis; arrays only."""
     return tuple(positions("nonzero", i) for i in np.nonzero(known_array("nonzero", x)))
 
 
+@operation
 def unique(
     x: Any,
     sorted: bool = True,
@@ -208,6 +218,7 @@ def unique(
     return (values, *more) if more else values
 
 
+@operation
 def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """The middle of the sorted elements over the axes; of two middle ones the mean.
 
@@ -217,6 +228,7 @@ def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
     return quantile(x, 0.5, axis, keepdims=keepdims)
 
 
+@operation
 def quantile(
     x: Any,
     q: Any,
@@ -265,6 +277,7 @@ def quantile(
     return reshape(moveaxis(found, -1, 0), [*shares.shape, *shape])
 
 
+@operation
 def percentile(
     x: Any,
     q: Any,
@@ -276,12 +289,13 @@ def percentile(
     return quantile(x, np.asarray(q, np.float64) / 100.0, axis, method, keepdims)
 
 
-def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: str = "float32") -> Any:
+@operation
+def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: str | None = None) -> Any:
     """Rows of zeros with a one at each of the integers of an axis."""
     marks = bind("one_hot", operand(inputs), depth=int(num_classes))
     axis = normalize_axis("multi_hot", axis, marks.ndim - 1)
     y = bind("max", marks, axes=[axis], keepdims=0)
-    return y if dtype == "float32" else cast(y, dtype)
+    return cast(y, dtype)
 
 
 def _own_axis(name: str, x: Any, axis: int) -> int:

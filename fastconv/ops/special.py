@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.ops.elementwise import (
     absolute,
     cos,
@@ -35,11 +35,13 @@ from fastconv.ops.operand import as_float, operand
 _LN2 = math.log(2.0)
 
 
+@operation
 def tan(x: Any) -> Any:
     """The tangent of x in radians."""
     return divide(sin(x), cos(x))
 
 
+@operation
 def arctan(x: Any) -> Any:
     """The angle in (-pi/2, pi/2) whose tangent is x.
 
@@ -60,6 +62,7 @@ def arctan(x: Any) -> Any:
     return with_gradient(where(bind("isnan", x), x, y), [x], lambda dy: dy / (square(x) + 1.0))
 
 
+@operation
 def arctan2(x1: Any, x2: Any) -> Any:
     """The angle of the point (x2, x1) in [-pi, pi].
 
@@ -74,6 +77,7 @@ def arctan2(x1: Any, x2: Any) -> Any:
     return where(level, straight, where(x < 0.0, turned + behind, turned))
 
 
+@operation
 def arcsin(x: Any) -> Any:
     """The angle in [-pi/2, pi/2] whose sine is x; NaN outside of [-1, 1]."""
     x = as_float(x)
@@ -81,6 +85,7 @@ def arcsin(x: Any) -> Any:
     return with_gradient(arctan2(x, root), [x], lambda dy: dy / root)
 
 
+@operation
 def arccos(x: Any) -> Any:
     """The angle in [0, pi] whose cosine is x; NaN outside of [-1, 1]."""
     x = as_float(x)
@@ -88,17 +93,20 @@ def arccos(x: Any) -> Any:
     return with_gradient(arctan2(root, x), [x], lambda dy: -dy / root)
 
 
+@operation
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
     size = absolute(as_float(x))
     return sign(x) * (0.5 * subtract(expm1(size), expm1(-size)))
 
 
+@operation
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine."""
     return 0.5 * (exp(x) + exp(-as_float(x)))
 
 
+@operation
 def arcsinh(x: Any) -> Any:
     """The inverse of sinh."""
     x = as_float(x)
@@ -107,44 +115,52 @@ def arcsinh(x: Any) -> Any:
     return with_gradient(y, [x], lambda dy: dy * rsqrt(square(x) + 1.0))
 
 
+@operation
 def arccosh(x: Any) -> Any:
     """The inverse of cosh, from 0; NaN below 1."""
     t = as_float(x) - 1.0
     return log1p(t + sqrt(t * (t + 2.0)))
 
 
+@operation
 def arctanh(x: Any) -> Any:
     """The inverse of tanh; NaN outside of [-1, 1]."""
     x = as_float(x)
     return 0.5 * (log1p(x) - log1p(-x))
 
 
+@operation
 def log2(x: Any) -> Any:
     """The logarithm to base 2."""
     return log(x) * (1.0 / _LN2)
 
 
+@operation
 def log10(x: Any) -> Any:
     """The logarithm to base 10."""
     return log(x) * (1.0 / math.log(10.0))
 
 
+@operation
 def exp2(x: Any) -> Any:
     """2 to the power x."""
     return power(2.0, as_float(x))
 
 
+@operation
 def logaddexp(x1: Any, x2: Any) -> Any:
     """log(exp(x1) + exp(x2)), without overflow."""
     x1, x2 = as_float(x1), as_float(x2)
     return maximum(x1, x2) + log1p(exp(-absolute(subtract(x1, x2))))
 
 
+@operation
 def logaddexp2(x1: Any, x2: Any) -> Any:
     """log2(2^x1 + 2^x2), without overflow."""
     return logaddexp(as_float(x1) * _LN2, as_float(x2) * _LN2) * (1.0 / _LN2)
 
 
+@operation
 def cbrt(x: Any) -> Any:
     """The cube root."""
     x = as_float(x)
@@ -152,6 +168,7 @@ def cbrt(x: Any) -> Any:
     return with_gradient(y, [x], lambda dy: dy / (3.0 * square(y)))
 
 
+@operation
 def hypot(x1: Any, x2: Any) -> Any:
     """sqrt(x1^2 + x2^2), without overflow."""
     a, b = absolute(as_float(x1)), absolute(as_float(x2))
@@ -161,6 +178,7 @@ def hypot(x1: Any, x2: Any) -> Any:
     return large * sqrt(1.0 + square(ratio))
 
 
+@operation
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), and 1 at 0."""
     at = as_float(x) * math.pi
@@ -168,11 +186,13 @@ def sinc(x: Any) -> Any:
     return where(zero, 1.0, sin(at) / where(zero, 1.0, at))
 
 
+@operation
 def erfc(x: Any) -> Any:
     """1 - erf(x)."""
     return 1.0 - bind("erf", as_float(x))
 
 
+@operation
 def erfinv(x: Any) -> Any:
     """The inverse of the error function on (-1, 1) (Giles, 2012)."""
     x = as_float(x)
@@ -192,28 +212,33 @@ def erfinv(x: Any) -> Any:
     return with_gradient(y, [x], lambda dy: dy * half * exp(square(y)))
 
 
+@operation
 def deg2rad(x: Any) -> Any:
     """Degrees as radians."""
     return as_float(x) * (math.pi / 180.0)
 
 
+@operation
 def rad2deg(x: Any) -> Any:
     """Radians as degrees."""
     return as_float(x) * (180.0 / math.pi)
 
 
+@operation
 def trunc(x: Any) -> Any:
     """The whole part of x."""
     x = operand(x)
     return sign(x) * floor(absolute(x))
 
 
+@operation
 def fmod(x1: Any, x2: Any) -> Any:
     """The remainder of x1 / x2 with the sign of x1."""
     x1, x2 = operand(x1), operand(x2)
     return sign(x1) * bind("mod", absolute(x1), absolute(x2))
 
 
+@operation
 def divide_no_nan(x1: Any, x2: Any) -> Any:
     """x1 / x2, and 0 where x2 is 0."""
     x1, x2 = as_float(x1), as_float(x2)
@@ -221,11 +246,13 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
     return where(zero, 0.0, divide(x1, where(zero, 1.0, x2)))
 
 
+@operation
 def ldexp(x1: Any, x2: Any) -> Any:
     """x1 * 2^x2."""
     return multiply(as_float(x1), exp2(x2))
 
 
+@operation
 def i0(x: Any) -> Any:
     """The modified Bessel function of the first kind, of order 0."""
     x = as_float(x)
@@ -233,6 +260,7 @@ def i0(x: Any) -> Any:
     return y
 
 
+@operation
 def nextafter(x1: Any, x2: Any) -> Any:
     """The float32 that follows x1 in the direction of x2."""
     return _on_host("nextafter", np.nextafter, as_float(x1), as_float(x2), "float32")
@@ -260,21 +288,25 @@ def _of_integers(name: str, f: Any, x1: Any, x2: Any) -> Any:
     return _on_host(name, f, a, b, dtype)
 
 
+@operation
 def bitwise_and(x: Any, y: Any) -> Any:
     """The bits that are set in both integers."""
     return _of_integers("bitwise_and", np.bitwise_and, x, y)
 
 
+@operation
 def bitwise_or(x: Any, y: Any) -> Any:
     """The bits that are set in either integer."""
     return _of_integers("bitwise_or", np.bitwise_or, x, y)
 
 
+@operation
 def bitwise_xor(x: Any, y: Any) -> Any:
     """The bits that are set in one of the integers."""
     return _of_integers("bitwise_xor", np.bitwise_xor, x, y)
 
 
+@operation
 def bitwise_not(x: Any) -> Any:
     """The bits that are not set."""
     x = _integers("bitwise_not", x)
@@ -282,21 +314,25 @@ def bitwise_not(x: Any) -> Any:
     return y
 
 
+@operation
 def left_shift(x: Any, y: Any) -> Any:
     """Integers with their bits moved up by y."""
     return _of_integers("left_shift", np.left_shift, x, y)
 
 
+@operation
 def right_shift(x: Any, y: Any) -> Any:
     """Integers with their bits moved down by y."""
     return _of_integers("right_shift", np.right_shift, x, y)
 
 
+@operation
 def gcd(x1: Any, x2: Any) -> Any:
     """The greatest common divisor of integers."""
     return _of_integers("gcd", np.gcd, x1, x2)
 
 
+@operation
 def lcm(x1: Any, x2: Any) -> Any:
     """The least common multiple of integers."""
     return _of_integers("lcm", np.lcm, x1, x2)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fastconv.graph import bind
+from fastconv.graph import bind, operation
 from fastconv.graph.primitives.common import sized
 from fastconv.ops.cumulative import cumprod, cumsum
 from fastconv.ops.elementwise import cast, divide, exp, log, logical_not, sqrt, square, where
@@ -20,6 +20,7 @@ from fastconv.ops.sorting import known_array
 Axis = int | Sequence[int] | None
 
 
+@operation
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))), without overflow.
 
@@ -33,11 +34,13 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _shaped(total, x, axis, keepdims)
 
 
+@operation
 def ptp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest less the smallest element."""
     return max(x, axis, keepdims) - min(x, axis, keepdims)
 
 
+@operation
 def average(x: Any, axis: int | None = None, weights: Any = None) -> Any:
     """The mean, each element counted by its weight.
 
@@ -47,15 +50,16 @@ def average(x: Any, axis: int | None = None, weights: Any = None) -> Any:
     if weights is None:
         return mean(x, axis)
     x, w = as_float(x), as_float(weights)
-    if w.shape != x.shape:
-        if axis is None or w.ndim != 1:
-            raise ValueError(f"average: weights {w.shape} do not fit {x.shape} and axis {axis}")
-        shape = [1] * x.ndim
-        shape[axis] = w.shape[0]
-        w = bind("broadcast_to", reshape(w, shape), shape=sized(x.shape))
-    return sum(x * w, axis) / sum(w, axis)
+    if w.shape == x.shape:
+        return sum(x * w, axis) / sum(w, axis)
+    if axis is None or w.ndim != 1:
+        raise ValueError(f"average: weights {w.shape} do not fit {x.shape} and axis {axis}")
+    shape = [1] * x.ndim
+    shape[axis] = w.shape[0]
+    return sum(x * reshape(w, shape), axis) / sum(w)
 
 
+@operation
 def psnr(x1: Any, x2: Any, max_val: float) -> Any:
     """The peak signal-to-noise ratio of two images, in decibels."""
     x1, x2 = as_float(x1), as_float(x2)
@@ -72,21 +76,25 @@ def _without(x: Any, value: float) -> Any:
     return where(bind("isnan", x), float(value), x)
 
 
+@operation
 def nansum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The sum of what is not NaN."""
     return sum(_without(x, 0.0), axis, keepdims)
 
 
+@operation
 def nanprod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The product of what is not NaN."""
     return prod(_without(x, 1.0), axis, keepdims)
 
 
+@operation
 def nancumsum(x: Any, axis: int | None = None, dtype: str | None = None) -> Any:
     """Running sums of what is not NaN."""
     return cumsum(_without(x, 0.0), axis, dtype)
 
 
+@operation
 def nancumprod(x: Any, axis: int | None = None, dtype: str | None = None) -> Any:
     """Running products of what is not NaN."""
     return cumprod(_without(x, 1.0), axis, dtype)
@@ -106,16 +114,19 @@ def _nan_extreme(reduce: Any, empty: float, x: Any, axis: Axis, keepdims: bool) 
     return _shaped(where(_some(x, axis) > 0.0, found, math.nan), x, axis, keepdims)
 
 
+@operation
 def nanmax(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The largest of what is not NaN; NaN where there is nothing."""
     return _nan_extreme(max, -math.inf, x, axis, keepdims)
 
 
+@operation
 def nanmin(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The smallest of what is not NaN; NaN where there is nothing."""
     return _nan_extreme(min, math.inf, x, axis, keepdims)
 
 
+@operation
 def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The mean of what is not NaN."""
     x = as_float(x)
@@ -123,6 +134,7 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return _shaped(found, x, axis, keepdims)
 
 
+@operation
 def nanvar(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The variance of what is not NaN, divided by its number."""
     x = as_float(x)
@@ -130,17 +142,20 @@ def nanvar(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return nanmean(square(apart), axis, keepdims)
 
 
+@operation
 def nanstd(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """The root of ``nanvar``."""
     return sqrt(nanvar(x, axis, keepdims))
 
 
+@operation
 def nanargmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The position of the largest element that is not NaN, int32; -1 where there is none."""
     found = argmax(_without(x, -math.inf), axis, keepdims)
     return _nowhere(found, x, axis)
 
 
+@operation
 def nanargmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
     """The position of the smallest element that is not NaN, int32; -1 where there is none."""
     found = argmin(_without(x, math.inf), axis, keepdims)
@@ -161,6 +176,7 @@ def _lines(x: Any, q: Any, axis: Axis, method: str, keepdims: bool) -> Any:
     return np.asarray(made, np.float32)
 
 
+@operation
 def nanquantile(
     x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
@@ -168,6 +184,7 @@ def nanquantile(
     return _lines(x, q, axis, method, keepdims)
 
 
+@operation
 def nanpercentile(
     x: Any, q: Any, axis: Axis = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
@@ -175,6 +192,7 @@ def nanpercentile(
     return _lines(x, np.asarray(q) / 100.0, axis, method, keepdims)
 
 
+@operation
 def nanmedian(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """``median`` of what is not NaN; arrays only."""
     return _lines(x, 0.5, axis, "linear", keepdims)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fastconv.graph.structure import flatten
 from fastconv.graph.tensor import Array, Tensor
-from fastconv.layers.structure import flatten
 from fastconv.models import Model
 
 

@@ -74,7 +74,7 @@ def onnx_model(program: Program, name: str, output_names: Sequence[str]) -> Any:
 
 
 def _inference_program(model: Model) -> Program:
-    from fastconv.layers.structure import flatten
+    from fastconv.graph.structure import flatten
     from fastconv.training.data import Spec
     from fastconv.training.programs import Signature, predict_step
 
