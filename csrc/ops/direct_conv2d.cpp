@@ -350,7 +350,8 @@ class DirectConv2d final : public Op {
                   float* buffer) const {
     const std::int64_t row = result_.width * result_.channels;
     float* two_rows = buffer + copied_size();
-    const Target target{two_rows, nullptr, row};
+    const float* mask = epilogue_.mask_of(ctx);
+    const Target target{two_rows, mask == nullptr ? nullptr : mask + image * result_.size(), row};
     const Part panels{0, static_cast<std::int64_t>(panels_.size())};
     const std::int64_t pooled_row = result_.width / 2 * result_.channels;
     const PoolShape shape{.height = 2,

@@ -43,8 +43,11 @@ class FoldedConv2d final : public Op {
     op_ = direct_conv2d(wide);
     OpSpec alone = spec;
     for (std::size_t i = 0; i < inputs_; ++i) {
-      per_image_.push_back(i == 0 || (i >= first_extra() && spec.inputs[i].shape == narrow));
-      if (per_image_[i]) alone.inputs[i].shape[0] = 1;
+      const bool per_image = i == 0 || (i >= first_extra() && spec.inputs[i].shape == narrow);
+      const std::int64_t size = i == 0 ? conv_.image_size() : conv_.out_image_size();
+      image_bytes_.push_back(
+          per_image ? static_cast<std::size_t>(size) * size_of(spec.inputs[i].dtype) : 0);
+      if (per_image) alone.inputs[i].shape[0] = 1;
     }
     alone.outputs[0].shape[0] = 1;
     plain_ = direct_conv2d(alone);
@@ -121,11 +124,10 @@ class FoldedConv2d final : public Op {
                              });
     for (std::int64_t image = 0; image < images; ++image) {
       if (finite[image]) continue;
-      const std::int64_t at = image * conv_.out_image_size();
       for (std::size_t i = 0; i < inputs_; ++i)
-        in[i] = per_image_[i] ? static_cast<float*>(ctx.in[i]) + (i == 0 ? image * size : at)
-                              : ctx.in[i];
-      void* out = ctx.output(0) + at;
+        in[i] =
+            static_cast<std::byte*>(ctx.in[i]) + static_cast<std::size_t>(image) * image_bytes_[i];
+      void* out = ctx.output(0) + image * conv_.out_image_size();
       plain_->run(
           {1, {in, inputs_}, {&out, 1}, ctx.scratch + own_, ctx.threads, ctx.seed, ctx.step});
     }
@@ -135,8 +137,8 @@ class FoldedConv2d final : public Op {
   std::int64_t pixels_, taps_ = 0, filters_ = 0;
   std::size_t inputs_, weights_bytes_ = 0, bias_bytes_ = 0, pointers_bytes_ = 0, own_ = 0;
   bool bias_ = false;
-  std::vector<bool> per_image_;     // of the inputs
-  std::unique_ptr<Op> op_, plain_;  // on all images; on one
+  std::vector<std::size_t> image_bytes_;  // of an image of each input; 0 where all share one
+  std::unique_ptr<Op> op_, plain_;        // on all images; on one
 };
 
 }  // namespace

@@ -58,6 +58,7 @@ class Forward final : public Im2colConv2d {
   void run(const RunContext& ctx) const override {
     const Convolution& c = conv_;
     const std::int64_t images = c.images_in(ctx.batch);
+    const float* mask = epilogue_.mask_of(ctx);
     ctx.threads.parallel_for(
         images * bands_, nanoseconds(ctx.batch), [&](std::int64_t task, std::byte* workspace) {
           auto* cols = reinterpret_cast<float*>(workspace);
@@ -67,14 +68,16 @@ class Forward final : public Im2colConv2d {
           const std::int64_t pixels = rows.size() * c.out_width;
           for (std::int64_t group = 0; group < c.groups; ++group) {
             im2col(c, ctx.input(0) + image * c.image_size(), rows, group, cols);
+            const std::int64_t at = first * c.out_channels + group * n_;
             const GemmOperands g{.a = cols,
                                  .a_stride = k_,
                                  .b = ctx.input(1) + group * n_,
                                  .b_stride = c.out_channels,
-                                 .c = ctx.output(0) + first * c.out_channels + group * n_,
+                                 .c = ctx.output(0) + at,
                                  .c_stride = c.out_channels,
                                  .bias = bias_ ? ctx.input(2) + group * n_ : nullptr,
-                                 .relu = epilogue_.relu};
+                                 .relu = epilogue_.relu,
+                                 .mask = mask == nullptr ? nullptr : mask + at};
             multiply(gemm_, g, pixels, k_, workspace + cols_size() * 4);
           }
           epilogue_.run(ctx, ctx.output(0), c.out_channels, first, pixels, 0, c.out_channels);

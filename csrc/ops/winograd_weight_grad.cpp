@@ -89,7 +89,9 @@ class WinogradWeightGradient final : public Op {
     const WinogradShape& s = layout_.shape;
     const std::int64_t tile_rows = layout_.tile_rows(images);
     std::int64_t chunks = 1;
-    while (chunks < kChunks && tile_rows * s.tiles_x >= 2 * chunks * kChunkTiles) chunks *= 2;
+    while (chunks < kChunks && 2 * chunks <= tile_rows &&
+           tile_rows * s.tiles_x >= 2 * chunks * kChunkTiles)
+      chunks *= 2;
     float* parts = reinterpret_cast<float*>(ctx.scratch);
     ctx.threads.parallel_for(
         chunks, c_.flops(ctx.batch) * kWinogradNanosecondsPerFlop,

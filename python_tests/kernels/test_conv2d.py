@@ -45,6 +45,7 @@ FIXED: list[tuple[Any, ...]] = [
     (2, 15, 15, 17, 20, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),  # tiles of 5x5
     (96, 4, 4, 64, 16, (9, 1), (1, 1), (1, 1), (4, 4, 0, 0), 1),  # taps that see no pixel, bands
     (2, 20, 14, 32, 33, (3, 3), (1, 1), (1, 1), (0, 0, 0, 0), 1),  # tiles of 6x6
+    (1, 4, 384, 16, 16, (3, 3), (1, 1), (1, 1), (1, 1, 1, 1), 1),  # fewer rows than parts of a sum
 ]
 
 
@@ -194,6 +195,7 @@ def test_epilogues(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None
     forward = [
         ("relu %0", [], np.maximum(biased, 0)),
         ("relu %0; add %2 %1", [like_y], np.maximum(biased, 0) + like_y),
+        ("relu_grad %0 %1", [like_y], np.where(like_y > 0, biased, 0)),
         ("add %0 %1; relu %2; multiply %3 0.5", [like_y], np.maximum(biased + like_y, 0) * 0.5),
     ]
     for epilogue, extra, expected in forward:
@@ -229,14 +231,16 @@ def test_epilogues(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None
         close(dx, expected)
 
 
-@pytest.mark.parametrize("epilogue", ["", "relu %0", "relu %0; negative %1"])
+@pytest.mark.parametrize("epilogue", ["", "relu %0", "relu %0; negative %1", "relu_grad %0 %1"])
 @pytest.mark.parametrize("case", [c for c in FIXED if c[0] and min(c[1:3]) > 4], ids=str)
 def test_fused_pool(run_op: RunOp, case: tuple[Any, ...], epilogue: str, algorithm: str) -> None:
     c = Convolution(case)
     if min(c.oh, c.ow) < 2:
         pytest.skip("no whole window")
-    attrs = {**c.attrs(algorithm), "bias": 1, "epilogue": epilogue}
-    inputs = [c.x, c.weights, c.bias]
+    mask = np.random.default_rng(1).standard_normal(c.y.shape).astype(np.float32)
+    extra = [mask] if "%1" in epilogue and "grad" in epilogue else []
+    attrs = {**c.attrs(algorithm), "bias": 1, "epilogue": epilogue, "extra": len(extra)}
+    inputs = [c.x, c.weights, c.bias, *extra]
     (y,) = run_op("conv2d", inputs, [(c.y.shape, "float32")], batch=c.n, static=(1, 2), **attrs)
     pooled = (c.n, c.oh // 2, c.ow // 2, c.k)
     maximum, index = run_op(
@@ -321,6 +325,29 @@ def test_the_algorithm_is_reported() -> None:
             assert chosen("conv2d", shapes, "auto") == f"winograd {name}"
     finally:
         _core.set_conv_precision("default")
+
+
+def test_few_filters_with_an_infinite_image_and_an_operand_of_bytes(run_op: RunOp) -> None:
+    c = Convolution(FIXED[4])
+    x = c.x.copy()
+    x[1, 11, 13, 0] = np.inf
+    chosen = np.random.default_rng(2).random(c.y.shape) < 0.5
+    y, plain = (
+        run_op(
+            "conv2d",
+            [x, c.weights, c.bias, chosen],
+            [(c.y.shape, "float32")],
+            batch=c.n,
+            static=(1, 2),
+            bias=1,
+            epilogue="where %1 %0 7.0",
+            extra=1,
+            **c.attrs(algorithm),
+        )[0]
+        for algorithm in ("auto", "direct")
+    )
+    np.testing.assert_array_equal(y[1], plain[1])
+    np.testing.assert_array_equal(y == 7.0, ~chosen)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
