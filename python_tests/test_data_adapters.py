@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from fastconv import config, layers
-from fastconv.models import Sequential
+from fastconv import config, layers, ops
+from fastconv.models import Model, Sequential
 from fastconv.training.batches import Batches, ahead
 from fastconv.training.data import as_rows, class_weights, dense_rows, split_validation, to_array
 
@@ -33,6 +33,28 @@ def test_every_dtype_of_inputs(model, dtype):
     x = X.astype(dtype)
     expected = model.predict(x.astype("float32"))
     np.testing.assert_array_equal(model.predict(x), expected)
+
+
+@pytest.mark.parametrize("source", ["uint8", "bool", "int64", "float32"])
+@pytest.mark.parametrize("dtype", ["uint8", "bool", "int32"])
+def test_inputs_that_are_no_floats(dtype, source):
+    """The rows are gathered in the dtype of the input."""
+    nets = []
+    for kind in (dtype, "float32"):
+        config.set_random_seed(2)
+        x = layers.Input((5,), dtype=kind)
+        nets.append(Model(x, layers.Dense(3)(layers.Rescaling(0.1)(ops.cast(x, "float32")))))
+        nets[-1].compile("sgd", "mse")
+    given = X.astype(source)
+    floats = given.astype(dtype).astype("float32")
+    histories = [
+        net.fit(x, np.eye(3)[Y], epochs=2, batch_size=8, verbose=0).history
+        for net, x in zip(nets, (given, floats), strict=True)
+    ]
+    assert histories[0] == histories[1]
+    for rows in (slice(None), slice(None, None, 2)):
+        found = nets[0].predict(given[rows], batch_size=4, verbose=0)
+        np.testing.assert_array_equal(found, nets[1].predict(floats[rows], verbose=0))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint32", "float32", "float64"])

@@ -71,6 +71,13 @@ def test_weights_that_were_not_finite() -> None:
         model.evaluate(X, Y, verbose=0)
 
 
+def test_an_update_does_not_accuse_the_weights_that_it_spoils() -> None:
+    model = compiled(optimizers.SGD(3e38), check_numerics=True)
+    with pytest.raises(FloatingPointError, match="optimizer_update, made infinity") as caught:
+        model.fit(X, Y, sample_weight=np.full(len(X), 1e6), verbose=0)
+    assert "before" not in str(caught.value)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("by_batch", [False, True])
 def test_training_stops_and_says_where(

@@ -92,3 +92,33 @@ def test_an_index_has_the_rows_of_what_was_pooled(batched: bool) -> None:
     attrs = {**window, "strides": [1, 1], "dilation": [1, 1], "groups": 1}
     with pytest.raises(ValueError, match="conv2d: the pooled output and its uint8 index"):
         plan([x, weights, y, index], [("conv2d", [0, 1], [2, 3], attrs)], [0, 1], [2])
+
+
+def test_two_results_in_the_place_of_one_operand() -> None:
+    """The first of them is read by nobody."""
+    tensors = [tensor([4, 3], "input"), *(tensor([4, 3]) for _ in range(4))]
+    tape = ("pointwise", [1], [2, 3], {"code": "negative %0; square %1", "results": [2, 1]})
+    steps = [("copy", [0], [1], {}), tape, ("copy", [3], [4], {})]
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(F)
+    np.testing.assert_array_equal(plan(tensors, steps, [0], [4]).run([x], 4)[0], -x)
+
+
+def test_a_result_that_is_listed_twice() -> None:
+    tensors = [tensor([4, 3], "input"), tensor([4, 3])]
+    x = np.random.default_rng(0).standard_normal((4, 3)).astype(F)
+    square = ("pointwise", [0], [1], {"code": "square %0", "results": [1]})
+    for y in plan(tensors, [square], [0], [1, 1]).run([x], 4):
+        np.testing.assert_array_equal(y, x * x)
+
+
+def test_products_of_nothing_are_refused() -> None:
+    dense = [tensor([4, 0], "input"), tensor([4, 3], "input"), tensor([0, 3]), tensor([3])]
+    with pytest.raises(ValueError, match="dense_weight_grad: x has no features"):
+        plan(dense, [("dense_weight_grad", [0, 1], [2, 3], {"bias": 1})], [0, 1], [2, 3])
+    attrs = {"strides": [1, 1], "padding": [0] * 4, "dilation": [1, 1], "groups": 1}
+    step = ("conv2d_weight_grad", [0, 1], [2], {**attrs, "kernel_shape": [2, 2]})
+    conv = [tensor([4, 5, 5, 2], "input"), tensor([4, 4, 4, 0], "input"), tensor([2, 2, 2, 0])]
+    with pytest.raises(ValueError, match="no filters"):
+        plan(conv, [step], [0, 1], [2])
+    with pytest.raises(ValueError, match="at least 1"):
+        _core.measure_peaks(0)

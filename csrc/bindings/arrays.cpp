@@ -139,7 +139,7 @@ RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, fl
   const bool same = known_dtype(array.dtype()) == desc.dtype;
   feed.direct = same && scale == 1.0f && offset == 0.0f &&
                 (array.shape(0) <= 1 || stride == elements * array.itemsize());
-  if (!feed.direct && desc.dtype != DType::f32 && desc.dtype != DType::i32)
+  if (!feed.direct && !can_gather(desc.dtype))
     throw std::invalid_argument("input " + std::to_string(index) + " takes contiguous rows of " +
                                 std::string(name_of(desc.dtype)) + ", got " +
                                 py::str(array.dtype()).cast<std::string>());

@@ -35,6 +35,7 @@ double best_rate(int count, int tries, double work_per_task, const F& task) {
 }
 
 py::dict measure_peaks(int count) {
+  if (count < 1) throw std::invalid_argument("count must be at least 1");
   const KernelTable& k = kernels();
   constexpr std::int64_t kRounds = 400'000, kFloats = 8 << 20;
   double gflops = 0, gbytes = 0;

@@ -182,12 +182,9 @@ class BoundPlan {
     for (const auto& [input, array, scale, offset] : rows) {
       epoch.rows.push_back(row_feed(*plan_, input, array, scale, offset));
       available = std::min<std::int64_t>(available, array.shape(0));
-      if (!epoch.rows.back().direct || order) {
-        const DType dtype = input_desc(input).dtype;
-        if (dtype != DType::f32 && dtype != DType::i32)
-          throw std::invalid_argument("input " + std::to_string(input) +
-                                      ": rows of this dtype cannot be gathered");
-      }
+      if (order && !can_gather(input_desc(input).dtype))
+        throw std::invalid_argument("input " + std::to_string(input) +
+                                    ": rows of this dtype cannot be gathered");
       given[input] = true;
     }
     if (order) {

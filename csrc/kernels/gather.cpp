@@ -1,5 +1,6 @@
 #include "kernels/gather.h"
 
+#include "kernels/convert.h"
 #include "kernels/simd/vec.h"
 
 namespace fastconv::FASTCONV_ISA {
@@ -22,13 +23,7 @@ FC_INLINE float to_float(T x) {
   return static_cast<float>(x);
 }
 
-FC_INLINE std::int32_t to_int(float x) {
-  constexpr float kLimit = 0x1p31f;
-  return x >= kLimit ? INT32_MAX : x >= -kLimit ? static_cast<std::int32_t>(x) : INT32_MIN;
-}
-FC_INLINE std::int32_t to_int(double x) {
-  return x >= 0x1p31 ? INT32_MAX : x >= -0x1p31 ? static_cast<std::int32_t>(x) : INT32_MIN;
-}
+using fastconv::to_int;
 FC_INLINE std::int32_t to_int(Half x) { return to_int(to_float(x)); }
 FC_INLINE std::int32_t to_int(std::int64_t x) {
   return static_cast<std::int32_t>(x > INT32_MAX ? INT32_MAX : x < INT32_MIN ? INT32_MIN : x);
@@ -64,8 +59,24 @@ struct Integer {
     return to_int(x);
   }
 };
+struct Byte {
+  using Out = std::uint8_t;
+  template <class T>
+  FC_INLINE std::uint8_t operator()(T x) const {
+    const std::int32_t i = to_int(x);
+    return static_cast<std::uint8_t>(i < 0 ? 0 : i > 255 ? 255 : i);
+  }
+};
+struct Boolean {
+  using Out = std::uint8_t;
+  template <class T>
+  FC_INLINE std::uint8_t operator()(T x) const {
+    return x != T{0};
+  }
+  FC_INLINE std::uint8_t operator()(Half x) const { return (x.bits & 0x7fffu) != 0; }
+};
 
-// Blocks of 64 bytes of output, the last one overlapping its predecessor.
+// Blocks of 16 elements of output, the last one overlapping its predecessor.
 constexpr index_t kBlock = 16;
 
 template <class T, class F>
@@ -119,9 +130,21 @@ void to_i32(const GatherRows& rows) {
 }
 
 template <class T>
+void to_u8(const GatherRows& rows) {
+  convert<T>(rows, Byte{});
+}
+
+template <class T>
+void to_bool(const GatherRows& rows) {
+  convert<T>(rows, Boolean{});
+}
+
+template <class T>
 void add(GatherKernels& k, SourceType type) {
   k.to_f32[static_cast<int>(type)] = to_f32<T>;
   k.to_i32[static_cast<int>(type)] = to_i32<T>;
+  k.to_u8[static_cast<int>(type)] = to_u8<T>;
+  k.to_bool[static_cast<int>(type)] = to_bool<T>;
 }
 
 }  // namespace

@@ -23,8 +23,9 @@ struct GatherRows {
 
 struct GatherKernels {
   using Kernel = void (*)(const GatherRows& rows);
-  // By SourceType. int32 truncates floats; what is beyond it becomes its limit.
-  Kernel to_f32[kSourceTypes], to_i32[kSourceTypes];
+  // By SourceType. int32 and uint8 truncate floats; what is beyond them becomes their limit. A
+  // boolean is whether a number is not 0.
+  Kernel to_f32[kSourceTypes], to_i32[kSourceTypes], to_u8[kSourceTypes], to_bool[kSourceTypes];
 };
 
 }  // namespace fastconv

@@ -1,6 +1,7 @@
 // Pointwise kernels: one loop per instruction and form.
 #include "kernels/pointwise.h"
 
+#include "kernels/convert.h"
 #include "kernels/simd/bf16.h"
 #include "kernels/simd/math.h"
 #include "kernels/simd/partial.h"
@@ -242,11 +243,10 @@ void from_u8(float* out, const std::uint8_t* in, index_t n) {
   for (index_t i = 0; i < n; ++i) out[i] = static_cast<float>(in[i]);
 }
 void to_i32(std::int32_t* out, const float* in, index_t n) {
-  for (index_t i = 0; i < n; ++i) out[i] = static_cast<std::int32_t>(in[i]);
+  for (index_t i = 0; i < n; ++i) out[i] = to_int(in[i]);
 }
 void to_u8(std::uint8_t* out, const float* in, index_t n) {
-  for (index_t i = 0; i < n; ++i)
-    out[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(in[i]));
+  for (index_t i = 0; i < n; ++i) out[i] = static_cast<std::uint8_t>(to_int(in[i]));
 }
 void to_bool(std::uint8_t* out, const float* in, index_t n) {
   for (index_t i = 0; i < n; ++i) out[i] = in[i] != 0.0f;

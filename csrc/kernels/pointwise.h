@@ -68,7 +68,7 @@ enum class PointwiseCode : std::uint8_t {
 };
 constexpr int kPointwiseCodes = static_cast<int>(PointwiseCode::dropout) + 1;
 
-// Which bits a dropout mask depends on, besides the flat element index (see runtime/random.h).
+// Which bits a dropout mask depends on, besides the flat element index (see simd/philox.h).
 struct DropoutArgs {
   std::uint64_t seed, step;
   std::uint32_t stream;

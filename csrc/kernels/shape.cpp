@@ -45,18 +45,11 @@ void transpose_plane(float* out, index_t out_stride, const float* in, index_t in
   transpose_tile(out + r * out_stride, out_stride, in + r, in_stride, rows - r, columns);
 }
 
-void add(float* out, const float* in, index_t n) {
-  index_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) store(out + i, load(out + i) + load(in + i));
-  if (i < n) store_first(out + i, load_first(out + i, n - i) + load_first(in + i, n - i), n - i);
-}
-
 }  // namespace
 
 void fill(ShapeKernels& k) {
   k.copy_rows = copy_rows;
   k.transpose = transpose_plane;
-  k.add = add;
 }
 
 }  // namespace fastconv::FASTCONV_ISA

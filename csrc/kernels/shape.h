@@ -12,8 +12,6 @@ struct ShapeKernels {
   // out[r * out_stride + c] = in[c * in_stride + r]
   void (*transpose)(float* out, std::ptrdiff_t out_stride, const float* in,
                     std::ptrdiff_t in_stride, std::ptrdiff_t rows, std::ptrdiff_t columns);
-  // out[i] += in[i]
-  void (*add)(float* out, const float* in, std::ptrdiff_t n);
 };
 
 }  // namespace fastconv

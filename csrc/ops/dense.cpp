@@ -9,6 +9,8 @@
 namespace fastconv {
 namespace {
 
+constexpr std::int64_t kSlice = 1 << 14;  // floats in a task of adding sums up
+
 // All dimensions but the last, in a run of `batch` rows.
 std::int64_t rows_of(const TensorDesc& t, std::int64_t batch) {
   std::int64_t rows = 1;
@@ -105,6 +107,7 @@ class DenseWeightGrad final : public Op {
                 text_of(dy));
     k_ = x_.shape.back();
     n_ = dy.shape.back();
+    require(k_ > 0, spec, "x has no features");
     require(has_shape(dw, {k_, n_}), spec,
             "the result of " + text_of(x_) + " and " + text_of(dy) + " is not " + text_of(dw));
     if (bias_)
@@ -137,10 +140,16 @@ class DenseWeightGrad final : public Op {
                                                                            : sums(chunk) + weights};
                                gemm_.run(g, k_, r.size(), cut, task % cuts, workspace);
                              });
-    for (std::int64_t chunk = 1; chunk < chunks; ++chunk) {
-      kernels().gemm.add(ctx.output(0), sums(chunk), weights);
-      if (bias != 0) kernels().gemm.add(ctx.output(1), sums(chunk) + weights, bias);
-    }
+    ctx.threads.parallel_for(ceil_div(weights, kSlice),
+                             static_cast<double>(weights * chunks) * 0.05,
+                             [&](std::int64_t slice, std::byte*) {
+                               const std::int64_t at = slice * kSlice;
+                               for (std::int64_t chunk = 1; chunk < chunks; ++chunk)
+                                 kernels().gemm.add(ctx.output(0) + at, sums(chunk) + at,
+                                                    std::min(kSlice, weights - at));
+                             });
+    for (std::int64_t chunk = 1; bias != 0 && chunk < chunks; ++chunk)
+      kernels().gemm.add(ctx.output(1), sums(chunk) + weights, bias);
   }
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>((chunks_of(max_rows_) - 1) * (k_ * n_ + n_)) * sizeof(float);

@@ -27,6 +27,7 @@ class DirectConv2dWeightGrad final : public Op {
     bias_ = spec.attrs.integer("bias", 0) != 0;
     depth_ = c.group_channels();
     columns_ = c.group_out_channels();
+    require(columns_ > 0, spec, "no filters");
     panels_ = cut_panels(columns_, 1);
     const Panel& last = panels_.back();
     copy_dy_ = last.columns < last.tiles->width;

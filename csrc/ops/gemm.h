@@ -46,8 +46,8 @@ class Gemm {
     Part rows, columns;
   };
   Block block(std::int64_t m, const Cut& cut, std::int64_t task) const;
-  // Computes one block of C. Every element is the same sum in the same order whatever m and the
-  // cut are.
+  // Computes one block of C. Every element is the same sum in the same order whatever the cut is
+  // and, unless A is transposed, whatever m is.
   void run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut, std::int64_t task,
            std::byte* workspace) const;
   std::size_t workspace_bytes(std::int64_t k) const;

@@ -149,7 +149,7 @@ class ScatterAdd final : public Op {
 
   void run(const RunContext& ctx) const override {
     if (l_.whole.dtype == DType::f32)
-      add(ctx, kernels().shape.add);
+      add(ctx, kernels().gemm.add);
     else
       add<std::int32_t>(ctx, [](std::int32_t* out, const std::int32_t* in, std::int64_t n) {
         for (std::int64_t i = 0; i < n; ++i) out[i] += in[i];

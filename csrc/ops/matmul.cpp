@@ -28,14 +28,16 @@ class Matmul final : public Op {
                 (transpose_b_ ? "^T" : "") + " is not " + text_of(c_));
     require(!(b_.batched && b_.rank() == 2 && transpose_b_), spec,
             "the batch cannot be the last dimension of the result");
+    flat_ = b_.rank() == 2 && !b_.batched && !transpose_a_;
     gemm_ = Gemm(c_.shape.back(), transpose_a_, transpose_b_);
     epilogue_ = FusedEpilogue(spec, 2, c_);
   }
 
   void run(const RunContext& ctx) const override {
-    const std::int64_t m = c_.dim(-2, ctx.batch), n = c_.dim(-1, ctx.batch);
+    const std::int64_t stacked = stack(ctx.batch), products = flat_ ? 1 : stacked;
+    const std::int64_t m = c_.dim(-2, ctx.batch) * (flat_ ? stacked : 1);
+    const std::int64_t n = c_.dim(-1, ctx.batch);
     const std::int64_t k = a_.dim(transpose_a_ ? -2 : -1, ctx.batch);
-    const std::int64_t products = stack(ctx.batch);
     const Gemm::Cut cut = gemm_.cut(m, k);
     const double tape = epilogue_.tape.empty() ? 0 : epilogue_.tape.cost();
     const double work = static_cast<double>(products) *
@@ -109,6 +111,7 @@ class Matmul final : public Op {
 
   TensorDesc a_, b_, c_;
   bool transpose_a_, transpose_b_;
+  bool flat_ = false;  // one matrix for all products: one product of all rows
   Gemm gemm_;
   FusedEpilogue epilogue_;
 };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "dispatch/dispatch.h"
+#include "kernels/convert.h"
 #include "ops/axes.h"
 #include "ops/registry.h"
 
@@ -253,52 +254,71 @@ class ReduceOther final : public Op {
     const auto axes = normalized(spec.attrs.integers("axes"), x_, spec.name);
     loops_ = Loops(x_, axes);
     check_reduction(spec, loops_, axes);
+    const bool runs = !loops_.loops.empty() && loops_.loops.back().reduced;
+    if (runs) run_ = loops_.loops.back();
     kept_ = Walk(loops_, loops_.loops.size(), false);
-    reduced_ = Walk(loops_, loops_.loops.size(), true);
+    reduced_ = Walk(loops_, loops_.loops.size() - (runs ? 1 : 0), true);
   }
 
   void run(const RunContext& ctx) const override {
+    constexpr std::int64_t kTask = 4096;
     const std::int64_t outputs = loops_.product(ctx.batch, false);
     const std::int64_t count = loops_.product(ctx.batch, true);
-    const T* x = ctx.input<T>(0);
-    for (std::int64_t i = 0; i < outputs; ++i) {
-      const T* from = x + kept_.offset(i);
-      double total = identity(code_);
-      for (std::int64_t j = 0; j < count; ++j)
-        total = combined(code_, total, static_cast<double>(from[reduced_.offset(j)]));
-      if (mean_) total /= static_cast<double>(count);
-      switch (out_.dtype) {
-        case DType::f32:
-          ctx.output(0)[i] = static_cast<float>(total);
-          break;
-        case DType::i32:
-          ctx.output<std::int32_t>(0)[i] = static_cast<std::int32_t>(total);
-          break;
-        case DType::u8:
-          ctx.output<std::uint8_t>(0)[i] = static_cast<std::uint8_t>(total);
-          break;
-        case DType::b8:
-          ctx.output<std::uint8_t>(0)[i] = total != 0;
-          break;
-        case DType::i64:
-          ctx.output<std::int64_t>(0)[i] = static_cast<std::int64_t>(total);
-          break;
-        case DType::f64:
-          ctx.output<double>(0)[i] = total;
-          break;
-        case DType::bf16:  // in pointwise steps alone
-          break;
-      }
-    }
+    const std::int64_t group = std::max<std::int64_t>(1, kTask / std::max<std::int64_t>(1, count));
+    const double work = static_cast<double>(outputs) * static_cast<double>(count) * 0.8;
+    ctx.threads.parallel_for(
+        (outputs + group - 1) / group, work, [&](std::int64_t task, std::byte*) {
+          const std::int64_t end = std::min(outputs, (task + 1) * group);
+          for (std::int64_t i = task * group; i < end; ++i) {
+            const double total = reduced(ctx.input<T>(0) + kept_.offset(i), ctx.batch);
+            put(ctx, i, mean_ ? total / static_cast<double>(count) : total);
+          }
+        });
   }
   double flops(std::int64_t batch) const override { return static_cast<double>(x_.size(batch)); }
 
  private:
+  double reduced(const T* from, std::int64_t batch) const {
+    double total = identity(code_);
+    const std::int64_t runs = reduced_.count(batch), length = run_.count(batch);
+    for (std::int64_t run = 0; run < runs; ++run) {
+      const T* at = from + reduced_.offset(run);
+      for (std::int64_t j = 0; j < length; ++j)
+        total = combined(code_, total, static_cast<double>(at[j]));
+    }
+    return total;
+  }
+  void put(const RunContext& ctx, std::int64_t i, double value) const {
+    switch (out_.dtype) {
+      case DType::f32:
+        ctx.output(0)[i] = static_cast<float>(value);
+        break;
+      case DType::i32:
+        ctx.output<std::int32_t>(0)[i] = to_int(value);
+        break;
+      case DType::u8:
+        ctx.output<std::uint8_t>(0)[i] = static_cast<std::uint8_t>(to_int(value));
+        break;
+      case DType::b8:
+        ctx.output<std::uint8_t>(0)[i] = value != 0;
+        break;
+      case DType::i64:
+        ctx.output<std::int64_t>(0)[i] = static_cast<std::int64_t>(value);
+        break;
+      case DType::f64:
+        ctx.output<double>(0)[i] = value;
+        break;
+      case DType::bf16:  // in pointwise steps alone
+        break;
+    }
+  }
+
   TensorDesc x_, out_;
   ReduceCode code_;
   bool mean_;
   Loops loops_;
-  Walk kept_, reduced_;
+  Loop run_{1, false, true};  // the innermost loop where it is reduced: contiguous
+  Walk kept_, reduced_;       // the others
 };
 
 // How many elements a reduction takes together, the batch of this run included.

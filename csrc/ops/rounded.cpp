@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "dispatch/dispatch.h"
 #include "runtime/arena.h"
@@ -28,12 +29,26 @@ class OnRounded final : public Op {
     std::copy_n(ctx.in.data(), inputs_, in);
     for (std::size_t i = 0; i < 2; ++i) {
       auto* copy = reinterpret_cast<float*>(ctx.scratch + (i == 0 ? 0 : bytes_[0]));
-      round(ctx, i, copy);
+      if (i == 0 || ctx.packed == nullptr) round(ctx, i, copy);
       in[i] = copy;
     }
-    RunContext inner{ctx.batch,   {in, inputs_}, ctx.out, ctx.scratch + own_,
-                     ctx.threads, ctx.seed,      ctx.step};
-    op_->run(inner);
+    op_->run({ctx.batch,
+              {in, inputs_},
+              ctx.out,
+              ctx.scratch + own_,
+              ctx.threads,
+              ctx.seed,
+              ctx.step,
+              ctx.packed});
+  }
+  std::size_t packed_bytes() const override { return op_->packed_bytes(); }
+  void pack(const RunContext& ctx, std::byte* packed) const override {
+    auto* copy = reinterpret_cast<float*>(ctx.scratch + bytes_[0]);
+    round(ctx, 1, copy);
+    std::vector<void*> in(ctx.in.begin(), ctx.in.end());
+    in[1] = copy;
+    op_->pack({ctx.batch, in, ctx.out, ctx.scratch + own_, ctx.threads, ctx.seed, ctx.step},
+              packed);
   }
   std::size_t scratch_bytes() const override { return own_ + op_->scratch_bytes(); }
   std::size_t thread_scratch_bytes() const override { return op_->thread_scratch_bytes(); }

@@ -1,7 +1,9 @@
 // Ops that move elements and compute nothing.
 #include <algorithm>
+#include <array>
 #include <cstring>
 
+#include "kernels/convert.h"
 #include "ops/registry.h"
 #include "ops/strided_copy.h"
 
@@ -82,60 +84,61 @@ class Copy final : public Op {
   TensorDesc output_;
 };
 
-// One or more strided copies into the output, which is first filled where they leave gaps.
+// One or more strided copies into the output, each from an input of its own.
 class Move final : public Op {
  public:
-  Move(const OpSpec& spec, std::vector<StridedCopy> copies)
-      : output_(spec.outputs[0]), copies_(std::move(copies)) {}
-  Move(const OpSpec& spec, StridedCopy copy, double background)
-      : output_(spec.outputs[0]),
-        copies_{std::move(copy)},
-        filled_(true),
-        background_(background) {}
+  explicit Move(std::vector<StridedCopy> copies) : copies_(std::move(copies)) {}
 
   void run(const RunContext& ctx) const override {
-    if (filled_) fill(ctx);
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copies_[i].run(ctx.in[i], ctx.out[0], ctx.batch, ctx.threads);
   }
 
  private:
-  void fill(const RunContext& ctx) const {
-    constexpr std::int64_t kTask = 65536;
-    const std::int64_t size = output_.size(ctx.batch);
-    const auto body = [&]<class T>(T* out) {
-      ctx.threads.parallel_for((size + kTask - 1) / kTask, static_cast<double>(size) * 0.1,
-                               [&](std::int64_t task, std::byte*) {
-                                 std::fill_n(out + task * kTask,
-                                             std::min(kTask, size - task * kTask),
-                                             static_cast<T>(background_));
-                               });
-    };
-    switch (output_.dtype) {
+  std::vector<StridedCopy> copies_;
+};
+
+// A copy of the input, and one number around it and between its elements.
+class Pad final : public Op {
+ public:
+  Pad(DType dtype, StridedCopy inside, std::vector<StridedCopy> outside, double value)
+      : inside_(std::move(inside)), outside_(std::move(outside)) {
+    const auto put = [&]<class T>(T number) { std::memcpy(value_.data(), &number, sizeof number); };
+    switch (dtype) {
       case DType::f32:
-        return body(ctx.output(0));
+        put(static_cast<float>(value));
+        break;
       case DType::f64:
-        return body(ctx.output<double>(0));
+        put(value);
+        break;
       case DType::i32:
-        return body(ctx.output<std::int32_t>(0));
+        put(to_int(value));
+        break;
       case DType::i64:
-        return body(ctx.output<std::int64_t>(0));
+        put(static_cast<std::int64_t>(value));
+        break;
       default:
-        return body(ctx.output<std::uint8_t>(0));
+        put(static_cast<std::uint8_t>(to_int(value)));
     }
   }
 
-  TensorDesc output_;
-  std::vector<StridedCopy> copies_;
-  bool filled_ = false;
-  double background_ = 0;
+  void run(const RunContext& ctx) const override {
+    for (const StridedCopy& part : outside_)
+      part.run(value_.data(), ctx.out[0], ctx.batch, ctx.threads);
+    inside_.run(ctx.in[0], ctx.out[0], ctx.batch, ctx.threads);
+  }
+
+ private:
+  StridedCopy inside_;
+  std::vector<StridedCopy> outside_;  // from one number
+  alignas(8) std::array<std::byte, 8> value_{};
 };
 
 std::unique_ptr<Op> move(const OpSpec& spec, const std::vector<Dim>& dims,
                          std::int64_t in_offset = 0) {
   std::vector<StridedCopy> copies;
   copies.emplace_back(spec.outputs[0].dtype, dims, in_offset, 0);
-  return std::make_unique<Move>(spec, std::move(copies));
+  return std::make_unique<Move>(std::move(copies));
 }
 
 std::unique_ptr<Op> make_transpose(const OpSpec& spec) {
@@ -254,7 +257,33 @@ std::unique_ptr<Op> make_concatenate(const OpSpec& spec) {
     shape[axis] += x.shape[axis];
   }
   expect_output(spec, shape, y.batched);
-  return std::make_unique<Move>(spec, std::move(copies));
+  return std::make_unique<Move>(std::move(copies));
+}
+
+// What lies before and after the input along each axis: within it along the axes before that one,
+// all along those behind.
+std::vector<StridedCopy> borders(const OpSpec& spec, const std::vector<std::int64_t>& shape,
+                                 const std::vector<std::int64_t>& pads) {
+  const TensorDesc& x = spec.inputs[0];
+  const auto out = strides_of(spec.outputs[0]);
+  std::vector<StridedCopy> parts;
+  std::int64_t offset = 0;  // of the input along the axes before
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    const std::int64_t before = pads[2 * axis], after = pads[2 * axis + 1];
+    for (const auto& [start, width] :
+         {std::pair{std::int64_t{0}, before}, std::pair{before + x.shape[axis], after}}) {
+      if (width == 0) continue;
+      std::vector<Dim> dims;
+      for (std::size_t d = 0; d < shape.size(); ++d)
+        dims.push_back({d < axis    ? x.shape[d]
+                        : d == axis ? width
+                                    : shape[d],
+                        0, out[d], d == 0 && x.batched});
+      parts.emplace_back(x.dtype, dims, 0, offset + start * out[axis]);
+    }
+    offset += before * out[axis];
+  }
+  return parts;
 }
 
 std::unique_ptr<Op> make_pad(const OpSpec& spec) {
@@ -280,8 +309,17 @@ std::unique_ptr<Op> make_pad(const OpSpec& spec) {
     dims.push_back({x.shape[d], in[d], out[d] * (interior[d] + 1), d == 0 && x.batched});
     offset += pads[2 * d] * out[d];
   }
-  return std::make_unique<Move>(spec, StridedCopy(x.dtype, dims, 0, offset),
-                                spec.attrs.real("value", 0.0));
+  std::vector<StridedCopy> outside;
+  if (std::ranges::any_of(interior, [](std::int64_t gap) { return gap > 0; })) {
+    std::vector<Dim> all;
+    for (std::size_t d = 0; d < shape.size(); ++d)
+      all.push_back({shape[d], 0, out[d], d == 0 && x.batched});
+    outside.emplace_back(x.dtype, all, 0, 0);
+  } else {
+    outside = borders(spec, shape, pads);
+  }
+  return std::make_unique<Pad>(x.dtype, StridedCopy(x.dtype, dims, 0, offset), std::move(outside),
+                               spec.attrs.real("value", 0.0));
 }
 
 std::unique_ptr<Op> make_copy(const OpSpec& spec) {

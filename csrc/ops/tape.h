@@ -68,7 +68,7 @@ class Tape {
     std::int64_t index, count, origin;
     std::uint64_t seed, step;
   };
-  // Needs some 40 KB of stack. Outputs may be inputs of the kind `full`, of the same dtype.
+  // Needs some 60 KB of stack. Outputs may be inputs of the kind `full`, of the same dtype.
   void run(const void* const* in, void* const* out, const Range& range) const;
 
   const TapeCode& code() const { return code_; }

@@ -17,8 +17,12 @@ struct RowSource {
   float scale = 1.0f, offset = 0.0f;  // value * scale + offset, for float32 destinations
 };
 
+// Whether batches can be of this dtype: float32, int32, uint8, bool.
+bool can_gather(DType dtype);
+
 // Writes rows order[first .. first + count), or rows first .. first + count when `order` is null,
-// to the dense array `out` of type f32 or i32. The rows must lie in the array: nothing is checked.
+// to the dense array `out` of a type that can be gathered. The rows must lie in the array: nothing
+// is checked.
 void gather_rows(const RowSource& source, const std::int64_t* order, std::int64_t first,
                  std::int64_t count, DType out_type, void* out, const Threads& threads);
 

@@ -209,11 +209,14 @@ void Plan::share_storage() {
   for (const int id : outputs_) {
     touch(id, end);
     const auto i = static_cast<std::size_t>(id);
-    if (tensors_[i].kind == Kind::temp && aliased[i] == 0 && !fixed_[i]) external_[i] = true;
+    const bool once = std::ranges::count(outputs_, id) == 1;
+    if (tensors_[i].kind == Kind::temp && aliased[i] == 0 && !fixed_[i] && once)
+      external_[i] = true;
   }
 
   for (int s = 0; s < end; ++s) {
     const PlanStep& step = steps_[static_cast<std::size_t>(s)];
+    std::vector<int> taken;
     for (const auto& [o, i] : ops_[static_cast<std::size_t>(s)]->inplace()) {
       if (static_cast<std::size_t>(i) >= step.inputs.size() ||
           static_cast<std::size_t>(o) >= step.outputs.size())
@@ -224,9 +227,11 @@ void Plan::share_storage() {
       if (root(out) != out || out == in || tensors_[out_index].kind != Kind::temp ||
           tensors_[in_index].kind != Kind::temp || external_[out_index] || external_[in_index] ||
           last_[in_index] != s || first_[in_index] == s || bytes_of(out) != bytes_of(in) ||
+          std::ranges::count(taken, in) > 0 ||
           std::count_if(step.inputs.begin(), step.inputs.end(),
                         [&](int id) { return root(id) == in; }) > 1)
         continue;
+      taken.push_back(in);
       last_[in_index] = last_[out_index];
       for (std::size_t t = 0; t < count; ++t)
         if (root_[t] == out) root_[t] = in;

@@ -63,7 +63,8 @@ void Watch::look(const Plan& plan, std::size_t step, const RunContext& context) 
                " in batch " + std::to_string(context.step + 1);
     for (std::size_t i = 0; i < known.inputs.size(); ++i) {
       const PlanTensor& input = plan.tensors()[static_cast<std::size_t>(known.inputs[i])];
-      if (input.kind == Kind::variable && find(known.inputs[i], context.in[i]) >= 0) {
+      const bool written = std::ranges::count(context.out, context.in[i]) > 0;  // by this very step
+      if (input.kind == Kind::variable && !written && find(known.inputs[i], context.in[i]) >= 0) {
         finding_ += "; the weights that it reads were not finite before";
         break;
       }

@@ -207,6 +207,7 @@ std::shared_ptr<Team> gather(int count) {
       std::thread(Region{team}).detach();
     }
   } catch (const std::system_error&) {
+  } catch (const std::bad_alloc&) {
   }
   return team;
 }

@@ -9,7 +9,7 @@ namespace fastconv {
 // The number of threads that parallel_for uses: OMP_NUM_THREADS or the CPUs that this process may
 // use at import, then whatever set_num_threads said last.
 int num_threads();
-void set_num_threads(int count);  // throws std::invalid_argument below 1
+void set_num_threads(int count);  // throws std::invalid_argument below 1, above 256
 
 class Team;  // threads that stand by through many loops
 

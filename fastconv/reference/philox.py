@@ -1,6 +1,7 @@
 """Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
 
-Bit for bit the numbers of ``csrc/runtime/random.h``, which also explains the order of elements.
+Bit for bit the numbers of ``csrc/kernels/simd/philox.h``, which also explains the order of
+elements.
 """
 
 from __future__ import annotations

@@ -75,12 +75,13 @@ _INT32 = np.iinfo(np.int32)
 
 
 def cast(x: Array, *, dtype: str) -> Any:
-    """Floats are truncated; integers beyond int32 become its limits, so that they do not turn into
-    small ones."""
+    """Floats are truncated; what is beyond int32 becomes its limits, so that it does not turn into
+    something small, and NaN the lower one."""
     if dtype == "bfloat16":
         return round_to_bfloat16(as_float(x))
-    if np.dtype(dtype).kind in "iu" and x.dtype.kind == "f":
-        x = np.trunc(x)
+    if dtype in ("int32", "uint8") and x.dtype.kind == "f":
+        whole = np.where(np.isnan(x), _INT32.min, np.clip(x, _INT32.min, 2.0**31)).astype(np.int64)
+        x = np.minimum(whole, _INT32.max).astype(np.int32)
     if dtype == "int32" and x.dtype.kind in "iu" and x.dtype.itemsize >= 4:
         x = np.minimum(x, x.dtype.type(_INT32.max))
         x = x if x.dtype.kind == "u" else np.maximum(x, x.dtype.type(_INT32.min))

@@ -44,7 +44,7 @@ def gather(
     results = []
     for threads in (1, 2, 5):
         _core.set_num_threads(threads)
-        out = np.full((count, *array.shape[1:]), -1, dtype)
+        out = np.ones((count, *array.shape[1:]), dtype)
         source = [(0, array, scale, offset)]
         plan.run_epoch(source, order, count, batch, [], [out])
         results.append(out)
@@ -75,7 +75,10 @@ def test_every_dtype(dtype: str, shape: tuple[int, ...]) -> None:
         scaled = gather(array, "float32", rows, 1 / 255, -0.5)
         expected = picked.astype(np.float64) * np.float32(1 / 255) - 0.5
         np.testing.assert_allclose(scaled, expected, rtol=1e-6, atol=1e-6)
-        np.testing.assert_array_equal(gather(array, "int32", rows), picked.astype(np.int32))
+        whole = picked.astype(np.int32)
+        np.testing.assert_array_equal(gather(array, "int32", rows), whole)
+        np.testing.assert_array_equal(gather(array, "uint8", rows), whole.clip(0, 255))
+        np.testing.assert_array_equal(gather(array, "bool", rows), picked != 0)
 
 
 def test_all_half_floats() -> None:
@@ -96,6 +99,10 @@ def test_floats_beyond_int32() -> None:
     expected = [limits.max, limits.min, 1, -1, limits.min, limits.max]
     for dtype in ("float32", "float64"):
         np.testing.assert_array_equal(gather(array.astype(dtype), "int32", None), expected)
+        np.testing.assert_array_equal(cast(array.astype(dtype), dtype="int32"), expected)
+        bytes_ = gather(array.astype(dtype), "uint8", None)
+        np.testing.assert_array_equal(bytes_, [255, 0, 1, 0, 0, 255])
+        np.testing.assert_array_equal(gather(array.astype(dtype), "bool", None), [True] * 6)
 
 
 @pytest.mark.parametrize("dtype", ["uint32", "int64", "uint64"])

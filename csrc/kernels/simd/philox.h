@@ -1,9 +1,29 @@
-// Philox4x32-10 on kWidth neighbouring blocks side by side (see runtime/random.h). Even
-// and odd lanes run as two vectors of 64-bit lanes, whose upper halves never matter.
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011):
+// counter-based, so that a number depends on (seed, step, stream, position) alone. The key is the
+// seed, the counter (block, stream, step low, step high).
+//
+// Which word belongs to which element is laid out for vectors: 16 neighbouring blocks are computed
+// side by side, and word w of the 16 blocks is a run of 16 neighbouring elements. With 32 bits
+// an element (random_uniform, random_normal), 16 blocks make 64 elements:
+//
+//   element i = 64 g + 16 w + l          is word w (0..3) of block 16 g + l, l = 0..15
+//
+// Dropout takes 16 bits an element, so 16 blocks make 128 elements, low halves before high halves:
+//
+//   element i = 128 g + 32 w + 16 h + l  is half h (0 low, 1 high) of word w of block 16 g + l
+//
+// and keeps the element if half >= round(65536 rate), rounded to nearest (ties to even).
+// The kept value is x * float32(1 / (1 - rate)), the others are +0.
+//
+// random_normal makes pairs by Box-Muller from words (0, 1) and from words (2, 3) of a block:
+// with u = 1 - uniform(first word), a = 2 pi uniform(second word), the element of the first
+// word is sqrt(-2 log u) cos a and the element of the second is sqrt(-2 log u) sin a.
+//
+// Here kWidth neighbouring blocks run side by side, even and odd lanes as two vectors of 64-bit
+// lanes, whose upper halves never matter.
 #pragma once
 
 #include "kernels/simd/vec.h"
-#include "runtime/random.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -13,6 +33,9 @@
 
 namespace fastconv::FASTCONV_ISA {
 namespace {
+
+constexpr std::uint32_t kPhiloxM0 = 0xD2511F53, kPhiloxM1 = 0xCD9E8D57;
+constexpr std::uint32_t kPhiloxW0 = 0x9E3779B9, kPhiloxW1 = 0xBB67AE85;
 
 typedef std::uint64_t vq __attribute__((vector_size(kWidth * 4)));
 typedef std::uint32_t vu __attribute__((vector_size(kWidth * 4)));

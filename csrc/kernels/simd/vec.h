@@ -33,7 +33,6 @@ struct VecOf {
   typedef float f32_memory __attribute__((vector_size(W * 4), aligned(4), may_alias));
   typedef std::int32_t i32 __attribute__((vector_size(W * 4)));
   typedef std::int32_t i32_memory __attribute__((vector_size(W * 4), aligned(4), may_alias));
-  typedef std::uint8_t u8 __attribute__((vector_size(W)));
 };
 using vf = VecOf<kWidth>::f32;
 using vi = VecOf<kWidth>::i32;
@@ -57,11 +56,6 @@ template <int W = kWidth>
 FC_INLINE typename VecOf<W>::f32 max_keep_nan(typename VecOf<W>::f32 x,
                                               typename VecOf<W>::f32 floor) {
   return floor > x ? floor : x;
-}
-template <int W = kWidth>
-FC_INLINE typename VecOf<W>::f32 select(typename VecOf<W>::i32 mask, typename VecOf<W>::f32 a,
-                                        typename VecOf<W>::f32 b) {
-  return mask ? a : b;
 }
 
 }  // namespace
