@@ -40,6 +40,7 @@ FIXED = [  # ranges of one value: nothing is left to chance
     ("CenterCrop", {"height": 8, "width": 5}),
     ("Resizing", {"height": 4, "width": 5}),
     ("Resizing", {"height": 12, "width": 18, "pad_to_aspect_ratio": True}),
+    ("Resizing", {"height": 20, "width": 12, "pad_to_aspect_ratio": True}),
     ("Resizing", {"height": 7, "width": 7, "crop_to_aspect_ratio": True}),
     ("Resizing", {"height": 9, "width": 4, "interpolation": "nearest"}),
     ("UpSampling2D", {"size": (2, 3), "interpolation": "bilinear"}),

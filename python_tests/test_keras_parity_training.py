@@ -231,3 +231,89 @@ def test_callbacks_see_the_same(backend):
     a = ours.fit(X, BINARY, callbacks=callbacks(fastconv.callbacks), **options)
     b = theirs.fit(X, BINARY, callbacks=callbacks(keras.callbacks), **options)
     same_history(a, b)
+
+
+def trained_alike(backend, build, x, y, compiled=lambda k: {"loss": "mse"}, **options):
+    """One net here and in Keras: the same history and the same weights."""
+    keras = import_keras()
+    found = []
+    for k in (fastconv, keras):
+        model = build(k)
+        extra = {"backend": backend} if k is fastconv else {}
+        model.compile(k.optimizers.SGD(0.01), **compiled(k), **extra)
+        history = model.fit(x, y, verbose=0, shuffle=False, **options).history
+        found.append([*history.values(), *model.get_weights()])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+
+
+def test_no_gradient_flows_through_an_assignment(backend):
+    def build(k):
+        class Center(k.layers.Layer):
+            def build(self, shape):
+                self.center = self.add_weight(
+                    shape=(shape[-1],), initializer="zeros", trainable=False, name="center"
+                )
+                self.scale = self.add_weight(shape=(), initializer="ones", name="scale")
+
+            def call(self, x):
+                self.center.assign(k.ops.mean(x, axis=0))
+                self.scale.assign(self.scale * 1.5)
+                return (x - self.center) * self.scale
+
+        dense = k.layers.Dense(3, kernel_initializer="ones")
+        return k.Sequential([k.layers.Input((8,)), dense, Center()])
+
+    trained_alike(backend, build, X, X[:, :3], batch_size=35, epochs=2)
+
+
+def test_a_convolution_of_ones_own(backend):
+    def build(k):
+        class Standardized(k.layers.Conv2D):
+            def convolution_op(self, inputs, kernel):
+                kernel = kernel - k.ops.mean(kernel, axis=(0, 1, 2), keepdims=True)
+                return super().convolution_op(inputs, kernel)
+
+        ramp = np.linspace(-1, 1, 3 * 3 * 2 * 4).reshape(3, 3, 2, 4)
+        layer = Standardized(4, 3, kernel_initializer=k.initializers.Constant(ramp))
+        return k.Sequential([k.layers.Input((8, 8, 2)), layer, k.layers.Flatten()])
+
+    target = np.zeros((40, 6 * 6 * 4))
+    trained_alike(backend, build, IMAGES, target, batch_size=20, epochs=2)
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum"])
+def test_weights_of_rows_for_a_loss_of_the_whole_batch(backend, reduction):
+    def build(k):
+        dense = k.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")
+        return k.Sequential([k.layers.Input((8,)), dense])
+
+    weights = np.linspace(0.5, 2, len(X))
+    y = BINARY[:, None].astype("float32")
+    trained_alike(
+        backend,
+        build,
+        X,
+        y,
+        lambda k: {"loss": k.losses.Dice(reduction=reduction)},
+        sample_weight=weights,
+    )
+    trained_alike(
+        backend,
+        build,
+        X,
+        y,
+        lambda k: {"loss": lambda a, b: k.ops.mean(k.ops.square(a - b))},
+        class_weight={0: 1.0, 1: 2.0},
+    )
+
+
+def test_merged_inputs_of_other_ranks(backend):
+    def build(k):
+        x = k.layers.Input((8,))
+        wide = k.layers.RepeatVector(3)(k.layers.Dense(4, kernel_initializer="ones")(x))
+        narrow = k.layers.Dense(4, kernel_initializer="ones")(x)
+        merged = [k.layers.Add()([wide, narrow]), k.layers.Multiply()([narrow, wide])]
+        return k.Model(x, k.layers.Flatten()(k.layers.Concatenate()(merged)))
+
+    trained_alike(backend, build, X, np.zeros((len(X), 24)))

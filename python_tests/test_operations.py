@@ -134,3 +134,20 @@ def test_a_function_is_a_class_of_keras(name: str) -> None:
     operands = set(operands_of(function))
     assert operands <= set(called)
     assert set(inspect.signature(function).parameters) - operands <= {*made, *own, *called}
+
+
+def test_rows_repeated_for_each_example() -> None:
+    x = layers.Input((4,))
+    token = np.arange(4, dtype=np.float32)[None]
+    repeated = ops.repeat(token, ops.shape(x)[0], axis=0)
+    tiled = ops.tile(token, (ops.shape(x)[0], 2))
+    given = np.ones((3, 4), np.float32)
+    for y, want in (
+        (repeated + x, np.repeat(token, 3, axis=0) + given),
+        (tiled, np.tile(token, (3, 2))),
+    ):
+        np.testing.assert_array_equal(Model(x, y).predict(given, verbose=0), want)
+    with pytest.raises(ValueError, match=r"repeat: only one row can be repeated for each example"):
+        ops.repeat(np.ones((2, 4)), ops.shape(x)[0], axis=0)
+    with pytest.raises(ValueError, match=r"tile: repeats must be whole numbers"):
+        ops.tile(token, (1, ops.shape(x)[0]))

@@ -47,6 +47,12 @@ CASES = {
     "power": (ops.power, (P, Y), P**Y),
     "maximum": (ops.maximum, (X, Y), np.maximum(X, Y)),
     "minimum": (ops.minimum, (X, Y), np.minimum(X, Y)),
+    "softmax of two axes": (lambda x: ops.softmax(x, axis=(1, 2)), (X,), softmax(X, (1, 2))),
+    "two new axes": (
+        lambda x: ops.expand_dims(x, (1, -1)),
+        (X,),
+        X[:, None, ..., None],
+    ),
     "clip": (lambda x: ops.clip(x, -0.5, 1.0), (X,), np.clip(X, -0.5, 1.0)),
     "sign": (ops.sign, (X,), np.sign(X)),
     "floor": (ops.floor, (X,), np.floor(X)),

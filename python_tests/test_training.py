@@ -361,10 +361,8 @@ def test_predict_before_compile():
     assert model.get_compile_config() is None
 
 
-def test_a_step_of_its_own_is_refused_rather_than_ignored():
-    class Own(Model):
-        def train_step(self, data):
-            return {}
-
-    with pytest.raises(TypeError, match=r"Own\.train_step would never be called"):
-        Own().compile("sgd", "mse")
+@pytest.mark.parametrize("method", ["train_step", "compute_metrics", "make_predict_function"])
+def test_a_step_of_its_own_is_refused_rather_than_ignored(method):
+    own = type("Own", (Model,), {method: lambda self, *args: {}})
+    with pytest.raises(TypeError, match=rf"Own\.{method} would never be called"):
+        own().compile("sgd", "mse")

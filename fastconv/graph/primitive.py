@@ -73,6 +73,7 @@ class Trace:
         self.losses: list[Tensor] = []
         self.streams = 0  # random streams handed out
         self._leaves: dict[int, tuple[Any, Tensor]] = {}
+        self._read: dict[Variable, list[Tensor]] = {}  # updated values, as they were read
         self._scope: list[str] = []
 
     @property
@@ -101,9 +102,21 @@ class Trace:
         return known[1]
 
     def read(self, variable: Variable) -> Tensor:
-        """The variable's value here: its last update in this trace, else its leaf."""
+        """The variable's value here: its last update in this trace, else its leaf.
+
+        No gradient flows through an assignment: what is read behind it is the variable.
+        """
         updated = self.updates.get(variable)
-        return self.leaf(variable) if updated is None else updated
+        if updated is None:
+            return self.leaf(variable)
+        reads = self._read.setdefault(variable, [])
+        if not reads or reads[-1].node.inputs[0] is not updated:  # type: ignore[union-attr]
+            reads.append(bind("stop_gradient", updated))
+        return reads[-1]
+
+    def values(self, variable: Variable) -> list[Tensor]:
+        """All the tensors that stand for the variable, before and after updates."""
+        return [self.leaf(variable), *self._read.get(variable, [])]
 
     def assign(self, variable: Variable, value: Any) -> Tensor:
         tensor = as_tensor(value, dtype=variable.dtype)

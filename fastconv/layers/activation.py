@@ -100,14 +100,7 @@ class Softmax(Layer):
         self.axis = axis
 
     def call(self, inputs: Any) -> Any:
-        x = as_float(inputs)
-        if isinstance(self.axis, int):
-            return ops.softmax(x, axis=self.axis)
-        if len(self.axis) == 1:
-            return ops.softmax(x, axis=self.axis[0])
-        axes = tuple(self.axis)
-        e = ops.exp(x - ops.stop_gradient(ops.max(x, axis=axes, keepdims=True)))
-        return e / ops.sum(e, axis=axes, keepdims=True)
+        return ops.softmax(as_float(inputs), axis=self.axis)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -8,6 +8,7 @@ from typing import Any
 from fastconv import activations, constraints, initializers, ops, regularizers
 from fastconv.config import standardize_data_format
 from fastconv.graph.tensor import Variable
+from fastconv.layers.configuration import parameters
 from fastconv.layers.images import channel_axis, padding_name, sizes
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
@@ -111,16 +112,29 @@ class BaseConv(Layer):
             return self.padding
         return [0, 0, self.dilation_rate[0] * (self.kernel_size[0] - 1), 0]
 
-    def call(self, inputs: Any) -> Any:
-        y = ops.conv(
-            as_float(inputs),
-            self.kernel,
+    def convolution_op(self, inputs: Any, kernel: Any, bias: Any = None) -> Any:
+        """The convolution without the activation; for subclasses to change, which need not take the
+        bias: it is added then."""
+        return ops.conv(
+            inputs,
+            kernel,
             strides=self.strides,
             padding=self._padding(),
             data_format=self.data_format,
             dilation_rate=self.dilation_rate,
-            bias=self.bias,
+            bias=bias,
         )
+
+    def call(self, inputs: Any) -> Any:
+        x = as_float(inputs)
+        if self.bias is None:
+            y = self.convolution_op(x, self.kernel)
+        elif "bias" in parameters(type(self).convolution_op):
+            y = self.convolution_op(x, self.kernel, self.bias)
+        else:
+            first = channel_axis(self.data_format) == 1
+            row = ops.reshape(self.bias, (-1, *[1] * self.rank)) if first else self.bias
+            y = self.convolution_op(x, self.kernel) + row
         return self.activation(y)
 
     def get_config(self) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from fastconv.layers.layer import Layer
 class Merge(Layer):
     """Combines two or more inputs of one shape (or broadcastable ones), left to right.
 
+    Inputs of fewer dimensions get new ones behind the batch.
+
     Raises:
         ValueError: if there are fewer than two inputs or their shapes do not fit.
     """
@@ -38,7 +40,13 @@ class Merge(Layer):
                 )
 
     def call(self, inputs: Sequence[Any]) -> Any:
-        return reduce(type(self).combine, inputs)
+        rank = max(len(x.shape) for x in inputs)
+        return reduce(type(self).combine, [self._with_rank(x, rank) for x in inputs])
+
+    @staticmethod
+    def _with_rank(x: Any, rank: int) -> Any:
+        missing = rank - len(x.shape)
+        return ops.expand_dims(x, tuple(range(1, 1 + missing))) if missing else x
 
 
 class Add(Merge):

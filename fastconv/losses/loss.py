@@ -60,7 +60,12 @@ def pair(y_true: Any, y_pred: Any, name: str) -> tuple[Any, Any]:
 
 
 def weighted(values: Any, sample_weight: Any) -> Any:
-    """``values * sample_weight``, the weight broadcast over the dimensions it lacks at the end."""
+    """``values * sample_weight``, the weight broadcast over the dimensions it lacks at the end.
+
+    One value for the whole batch counts once for each weight.
+    """
+    if len(values.shape) == 0:
+        return values * operand(sample_weight, "float32")
     values, weight = same_rank(values, operand(sample_weight, "float32"))
     extra = len(values.shape) - len(weight.shape)
     if extra < 0:

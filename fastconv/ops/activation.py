@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from fastconv.graph import bind, operation
+from fastconv.graph.primitives.common import sized
 from fastconv.ops.elementwise import clip
-from fastconv.ops.operand import as_float, normalize_axis, operand
+from fastconv.ops.operand import as_float, normalize_axes, operand
 
 
 @operation
@@ -100,8 +102,8 @@ def hard_sigmoid(x: Any) -> Any:
 
 
 @operation
-def softmax(x: Any, axis: int = -1) -> Any:
-    """exp(x) / sum(exp(x)) along an axis.
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """exp(x) / sum(exp(x)) along an axis, or over several.
 
     >>> softmax([[0.0, 0.0]])
     array([[0.5, 0.5]], dtype=float32)
@@ -110,17 +112,20 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 
 @operation
-def log_softmax(x: Any, axis: int = -1) -> Any:
-    """log(softmax(x)), exact also where softmax vanishes."""
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """log(softmax(x)), exact also where softmax vanishes, along an axis or over several."""
     return _along(x, "log_softmax", axis)
 
 
-def _along(x: Any, name: str, axis: int) -> Any:
-    """A primitive of the last axis, along another one."""
+def _along(x: Any, name: str, axis: int | Sequence[int]) -> Any:
+    """A primitive of the last axis, along other ones, which are made the last and flattened."""
     x = as_float(x)
-    axis = normalize_axis(name, axis, x.ndim)
-    if axis == x.ndim - 1:
+    axes = normalize_axes(name, axis, x.ndim)
+    if axes == [x.ndim - 1]:
         return bind(name, x)
-    perm = list(range(x.ndim))
-    perm[axis], perm[-1] = perm[-1], perm[axis]
-    return bind("transpose", bind(name, bind("transpose", x, perm=perm)), perm=perm)
+    perm = [i for i in range(x.ndim) if i not in axes] + axes
+    moved = bind("transpose", x, perm=perm)
+    shape = sized(moved.shape)
+    flat = bind("reshape", moved, shape=[*shape[: -len(axes)], math.prod(shape[-len(axes) :])])
+    result = bind("reshape", bind(name, flat), shape=shape)
+    return bind("transpose", result, perm=[perm.index(i) for i in range(x.ndim)])

@@ -80,7 +80,7 @@ def resize(
             down = max(rows, int(columns * height / width))
             right = max(columns, int(rows * width / height))
             top, left = (down - rows) // 2, (right - columns) // 2
-            widths = ((0, 0), (top, down - rows - top), (left, right - columns - left), (0, 0))
+            widths = ((0, 0), (top, top), (left, left), (0, 0))  # alike: one pixel less if odd
             x = pad(x, widths, constant_values=fill_value)
         return _resized(x, height, width, interpolation)
 

@@ -112,18 +112,21 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 @operation
-def expand_dims(x: Any, axis: int) -> Any:
-    """A new axis of size 1 at a place of the result.
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
+    """A new axis of size 1 at a place of the result, or several.
 
     >>> expand_dims(np.zeros((2, 3)), -1).shape
     (2, 3, 1)
     """
     x = operand(x)
-    dims = sized(x.shape)
-    axis = normalize_axis("expand_dims", axis, x.ndim + 1)
-    if axis == 0 and x.shape[:1] == (None,):
+    count = 1 if isinstance(axis, (int, np.integer)) else len(axis)
+    axes = normalize_axes("expand_dims", axis, x.ndim + count)
+    if 0 in axes and x.shape[:1] == (None,):
         raise ValueError(f"expand_dims: the batch must stay the first axis of shape {x.shape}")
-    return bind("reshape", x, shape=[*dims[:axis], 1, *dims[axis:]])
+    dims = list(sized(x.shape))
+    for place in axes:
+        dims.insert(place, 1)
+    return bind("reshape", x, shape=dims)
 
 
 @operation
@@ -317,7 +320,7 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
         x, axis = ravel(x), 0
     counts = [1] * x.ndim
     counts[normalize_axis("repeat", axis, x.ndim)] = repeats
-    return _spread(x, counts, inner=True)
+    return _spread("repeat", x, counts, inner=True)
 
 
 @operation
@@ -328,18 +331,31 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Any:
     array([1., 2., 1., 2.], dtype=float32)
     """
     x = operand(x)
-    counts = [repeats] if isinstance(repeats, (int, np.integer)) else list(repeats)
-    counts = [1] * (x.ndim - len(counts)) + [int(c) for c in counts]
+    counts = list(repeats) if isinstance(repeats, Sequence | np.ndarray) else [repeats]
+    counts = [1] * (x.ndim - len(counts)) + counts
     while x.ndim < len(counts):
         x = expand_dims(x, 0)
-    return _spread(x, counts, inner=False)
+    return _spread("tile", x, counts, inner=False)
 
 
-def _spread(x: Any, counts: Sequence[int], *, inner: bool) -> Any:
+def _spread(name: str, x: Any, counts: Sequence[Any], *, inner: bool) -> Any:
     """So many copies along each axis: of each element (inner) or of the whole.
 
-    In one go, so that a result that does not fit is refused before a part of it is made.
+    In one go, so that a result that does not fit is refused before a part of it is made. The first
+    count may be the batch size of a symbolic tensor: a row for each example.
     """
+    like = batch_of(counts[0]) if counts else None
+    if like is not None:
+        if x.shape[0] != 1:
+            raise ValueError(
+                f"{name}: only one row can be repeated for each example, got {x.shape}"
+            )
+        rows = _spread(name, x, [1, *counts[1:]], inner=inner)
+        return bind("broadcast_to", rows, like, shape=[-1, *rows.shape[1:]])
+    for n in counts:
+        if isinstance(n, Tensor) or int(n) != n:
+            raise ValueError(f"{name}: repeats must be whole numbers, got {list(counts)}")
+    counts = [int(n) for n in counts]
     narrow, wide, result = list[int](), list[int](), list[int]()
     for size, n in zip(sized(x.shape), counts, strict=True):
         if n < 0:

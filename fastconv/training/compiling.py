@@ -29,6 +29,12 @@ def _each_once(metrics: Sequence[Any]) -> list[Any]:
     return list({id(metric): metric for metric in metrics}.values())
 
 
+_NEVER_CALLED = (  # methods that subclasses may have for Keras
+    *("train_step", "test_step", "predict_step", "compute_metrics"),
+    *("make_train_function", "make_test_function", "make_predict_function"),
+)
+
+
 class Inference:
     """Runs one array of inputs through a model, for as long as the model stays what it is."""
 
@@ -99,10 +105,10 @@ class Compiling:
         Raises:
             ValueError: for an unknown optimizer, loss, metric or backend.
             TypeError: for something that is none of these, or a model with a ``train_step``,
-                ``test_step`` or ``predict_step`` of its own.
+                ``compute_metrics``, ``make_train_function`` or the like of its own.
         """
         del run_eagerly, steps_per_execution, jit_compile, auto_scale_loss
-        for method in ("train_step", "test_step", "predict_step"):
+        for method in _NEVER_CALLED:
             if callable(getattr(type(self), method, None)):
                 raise TypeError(
                     f"{type(self).__name__}.{method} would never be called: steps are compiled. "

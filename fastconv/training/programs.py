@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -175,6 +178,17 @@ def _shapes(tensors: Sequence[Tensor]) -> list[tuple[int | None, ...]]:
     return [t.shape for t in tensors]
 
 
+def _gradients(total: Tensor, trace: Trace, variables: Sequence[Variable]) -> list[Tensor | None]:
+    """Of the loss, with respect to each variable wherever it is read."""
+    values = [trace.values(v) for v in variables]
+    found = iter(gradients(total, [t for tensors in values for t in tensors]))
+    grads: list[Tensor | None] = []
+    for tensors in values:
+        known = [g for g in islice(found, len(tensors)) if g is not None]
+        grads.append(reduce(operator.add, known) if known else None)
+    return grads
+
+
 def train_step(
     model: Any,
     compiled: Compiled,
@@ -199,7 +213,7 @@ def train_step(
         rate = Tensor((), "float32", name="learning_rate")
         step = Tensor((), "int32", name="step")
         with trace.named("gradients"):
-            grads = gradients(total, [trace.leaf(v) for v in variables])
+            grads = _gradients(total, trace, variables)
         if not variables:
             warnings.warn(f"model {model.name!r} has no trainable weights", stacklevel=2)
         elif all(g is None for g in grads):
