@@ -101,6 +101,23 @@ def test_weights_of_inner_layers_are_found() -> None:
     assert block.norm.trainable is False
 
 
+def test_one_weight_of_a_layer_can_be_frozen() -> None:
+    model = fastconv.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(2)])
+    kernel = model.layers[0].kernel
+    kernel.trainable = False
+    assert [v.name for v in model.trainable_weights] == ["bias", "kernel", "bias"]
+    assert model.non_trainable_weights == [kernel]
+    before = model.get_weights()
+    model.compile("sgd", "mse")
+    model.fit(data(8, 3), data(8, 2), verbose=0)
+    same = [np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
+    assert same == [True, False, False, False]
+    model.trainable = False
+    assert not any(v.trainable for v in model.weights)
+    model.trainable = True
+    assert len(model.trainable_weights) == 4
+
+
 def test_weights_are_set_all_or_none() -> None:
     layer = layers.Dense(3)
     layer.build((None, 4))

@@ -58,10 +58,11 @@ class WeightHolder:
 
     @property
     def trainable_weights(self) -> list[Variable]:
-        """The weights that training changes: none of a layer whose ``trainable`` is False."""
+        """The weights that training changes: those whose ``trainable`` is True, none of a layer
+        whose own is False."""
         if not self.trainable:
             return []
-        own = iter(self._trainable_variables)
+        own = (v for v in self._own_variables if v.trainable)
         inner = (v for layer in self._sublayers() for v in layer.trainable_weights)
         return _unique((*own, *inner))
 
@@ -80,9 +81,12 @@ class WeightHolder:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        """Set for the layer and every layer inside it; takes effect at the next ``compile``."""
+        """Set for the layer, every layer inside it, and those of their weights that were made to be
+        trained; takes effect at the next ``compile``."""
         for layer in self._flatten_layers():
             layer._trainable = bool(value)
+            for variable in layer._trainable_variables:
+                variable.trainable = bool(value)
 
     def get_weights(self) -> list[Array]:
         """Copies of the weights as arrays."""
