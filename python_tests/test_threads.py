@@ -3,11 +3,13 @@
 import os
 import signal
 import subprocess
+import sys
 import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import children
 import numpy as np
@@ -15,7 +17,7 @@ import pytest
 from children import printed
 
 from fastconv import _core, callbacks, config, layers
-from fastconv.models import Sequential
+from fastconv.models import Model, Sequential
 
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((96, 12, 12, 3)).astype(np.float32)
@@ -87,6 +89,39 @@ def test_several_python_threads_run_one_model() -> None:
             lambda size: model.predict(X, batch_size=size, verbose=0), [32, 96, 7, 32, 50] * 6
         ):
             np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+class Chain(Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden = layers.Dense(8, activation="relu")
+        self.out = layers.Dense(3)
+
+    def call(self, inputs: object) -> object:
+        return self.out(self.hidden(inputs))
+
+
+@pytest.mark.parametrize("make", [lambda: Sequential([layers.Dense(8), layers.Dense(3)]), Chain])
+@pytest.mark.parametrize("use", [lambda m, x: m.predict(x, verbose=0), lambda m, x: m(x)])
+def test_a_model_is_built_once_by_several_threads(make: Any, use: Any) -> None:
+    x = X[:4, 0, 0]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(15):
+            model, together = make(), threading.Barrier(4)
+
+            def first(model: Model = model, together: threading.Barrier = together) -> np.ndarray:
+                together.wait()
+                return use(model, x)
+
+            with ThreadPoolExecutor(4) as pool:
+                results = [pool.submit(first) for _ in range(4)]
+            assert len(model.weights) == 4
+            for result in results:
+                np.testing.assert_array_equal(result.result(), use(model, x))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_several_models_train_at_once_to_the_same_bits() -> None:

@@ -18,6 +18,7 @@ from fastconv.graph.primitives.common import is_float
 from fastconv.graph.primitives.pointwise import autocast
 from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Shape, Tensor, Variable
+from fastconv.layers.building import by_one_thread
 from fastconv.layers.configuration import (
     Configured,
     default_training,
@@ -49,13 +50,14 @@ def _once_built(build: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        if self.built:
-            return
-        shape = args[0] if args else next(iter(kwargs.values()), None)
-        build_shape = None if shape is None else as_shape(shape)
-        build(self, *args, **kwargs)
-        self._build_shape = build_shape
-        self.built = True
+        with by_one_thread():
+            if self.built:
+                return
+            shape = args[0] if args else next(iter(kwargs.values()), None)
+            build_shape = None if shape is None else as_shape(shape)
+            build(self, *args, **kwargs)
+            self._build_shape = build_shape
+            self.built = True
 
     return wrapper
 
@@ -89,11 +91,13 @@ class Layer(Configured, WeightHolder):
     _inbound_nodes: list[FunctionalNode]
     _losses: list[Any]
     _build_shape: Any
+    _complete: bool  # a call went through: all that it needs is built
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         layer = super().__new__(cls)
         start = {
             "built": False,
+            "_complete": False,
             "_init_arguments": (args, kwargs),
             "_inbound_nodes": [],
             "_trainable_variables": [],
@@ -226,6 +230,19 @@ class Layer(Configured, WeightHolder):
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call on arrays, or on tensors inside a trace."""
         outer = _CALL.get()
+        if outer is not None or self._complete:
+            return self._run_within(outer, args, kwargs)
+        if all(layer.built for layer in self._flatten_layers()):
+            self._complete = True
+            return self._run_within(None, args, kwargs)
+        with by_one_thread():
+            outputs = self._run_within(None, args, kwargs)
+        self._complete = True
+        return outputs
+
+    def _run_within(
+        self, outer: _Call | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         trace = current_trace()
         if outer is None and trace is None:
             for layer in self._flatten_layers():

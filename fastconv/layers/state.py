@@ -33,7 +33,7 @@ class WeightHolder:
     def _sublayers(self) -> list[Any]:
         """Layers held in attributes, and in lists, tuples and dictionaries there."""
         found: list[Any] = []
-        for key, value in self.__dict__.items():
+        for key, value in list(self.__dict__.items()):  # other threads may set attributes
             if key not in ("_inbound_nodes", "_init_arguments"):
                 _collect_layers(value, found)
         return found

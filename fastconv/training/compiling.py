@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastconv.graph.tensor import Array, Variable
+from fastconv.layers.building import by_one_thread
 from fastconv.training.data import Group, Rows
 from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
 from fastconv.training.labels import check_labels
@@ -62,7 +63,6 @@ class Compiling:
     weights: list[Variable]
     _compiled: Compiled | None = None
     _plans: Plans | None = None
-    _plan_weights: tuple[int, ...] = ()
     _trained: tuple[int, ...] | None = None  # what was trainable when compile was called
     _inferred: dict[Any, Inference]  # by the shape of a row and the dtype
     _counter: Any = None  # holds the variable in which train programs note their step
@@ -241,44 +241,58 @@ class Compiling:
 
     def _current_plans(self) -> Plans:
         """The plans of the model as it stands: none are left when its weights are others."""
-        ids = tuple(id(v) for v in self.weights)
-        if self._plans is None or ids != self._plan_weights:
-            backend = "native" if self._compiled is None else self._compiled.backend
-            self._plans = Plans(backend)
-            self._plan_weights = ids
-        return self._plans
+        plans = self._plans
+        if plans is None or plans.weights != tuple(id(v) for v in self.weights):
+            with by_one_thread():
+                plans, ids = self._plans, tuple(id(v) for v in self.weights)
+                if plans is None or plans.weights != ids:
+                    backend = "native" if self._compiled is None else self._compiled.backend
+                    plans = self._plans = Plans(backend, ids)
+        return plans
 
     def _step(self, mode: str, signature: Signature) -> Step:
+        return self._prepared(mode, signature).known(mode, signature)
+
+    def _prepared(self, mode: str, signature: Signature) -> Plans:
+        """The current plans, with the program of a signature."""
         plans = self._current_plans()
         if mode == "predict":
-            return plans.step(mode, signature, lambda: predict_step(self, signature))
+            plans.step(mode, signature, lambda: predict_step(self, signature))
+            return plans
         compiled = self._require_compiled(METHODS[mode])
         if mode == "test":
-            return plans.step(mode, signature, lambda: test_step(self, compiled, signature))
+            plans.step(mode, signature, lambda: test_step(self, compiled, signature))
+            return plans
         if self._trained is None:
             self._trained = self._trainable_ids()
         elif self._trained != self._trainable_ids():
             warnings.warn(
                 f"what is trainable in model {self.name!r} has changed since compile(); the change "
                 "takes effect when it is compiled again",
-                stacklevel=4,
+                stacklevel=6,
             )
         by_id = {id(v): v for v in self.weights}
         trained = [by_id[i] for i in self._trained if i in by_id]
-        return plans.step(
+        plans.step(
             mode,
             signature,
             lambda: train_step(self, compiled, signature, self._counter[0], trained),
         )
+        return plans
 
-    def _plan(self, mode: str, signature: Signature, batch: int) -> Any:
-        """A plan for a signature; that the plans fit the model has been seen to by `_feed`."""
+    def _known_plans(self, mode: str, signature: Signature) -> Plans:
+        """Plans with the program of a signature; that they fit the model has been seen to by
+        `_feed`."""
         plans = self._plans
         if plans is None or not plans.has(mode, signature):
-            self._step(mode, signature)
-            plans = self._plans
-            assert plans is not None
-        return plans.plan(mode, signature, batch)
+            plans = self._prepared(mode, signature)
+        return plans
+
+    def _plan(self, mode: str, signature: Signature, batch: int) -> Any:
+        return self._known_plans(mode, signature).plan(mode, signature, batch)
+
+    def _known_step(self, mode: str, signature: Signature) -> Step:
+        return self._known_plans(mode, signature).known(mode, signature)
 
     def _inference(self, x: Array) -> Inference | None:
         """What runs the model on one array of its inputs: the plan of `predict`, or None where that
@@ -294,19 +308,14 @@ class Compiling:
         if not self._runs_as_plan(x):
             return None
         signature = Signature(x=tuple(input_specs(self, Group([x]))))
-        step = self._step("predict", signature)
-        plan = self._plan("predict", signature, 1 << (len(x) - 1).bit_length())
-        assert self._plans is not None
-        made = Inference(self._plans, plan, step, Variable.made)
+        plans = self._prepared("predict", signature)
+        plan = plans.plan("predict", signature, 1 << (len(x) - 1).bit_length())
+        made = Inference(plans, plan, plans.known("predict", signature), Variable.made)
         self._inferred[x.shape[1:], x.dtype] = made
         return made
 
     def _runs_as_plan(self, x: Array) -> bool:
         return False
-
-    def _known_step(self, mode: str, signature: Signature) -> Step:
-        assert self._plans is not None
-        return self._plans.known(mode, signature)
 
     def _check(self, mode: str, signature: Signature, rows: Rows) -> None:
         """Trace the program for this data and look at its labels, before anything is changed."""

@@ -17,6 +17,7 @@ from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor, Variable
+from fastconv.layers.building import by_one_thread
 from fastconv.training.data import Spec
 from fastconv.training.objective import Compiled, metrics_in_attributes
 
@@ -270,17 +271,25 @@ def predict_step(model: Any, signature: Signature) -> Step:
 
 
 class Plans:
-    """Programs by what they take, and their plans by the largest batch they run."""
+    """Programs by what they take, and their plans by the largest batch they run.
 
-    def __init__(self, backend: str) -> None:
+    Args:
+        backend: ``"native"`` or ``"numpy"``.
+        weights: the identities of the weights that the model has.
+    """
+
+    def __init__(self, backend: str, weights: tuple[int, ...]) -> None:
         self.backend = backend
+        self.weights = weights
         self._steps: dict[tuple[str, Signature], Step] = {}
         self._plans: dict[tuple[str, Signature], Any] = {}
 
     def step(self, mode: str, signature: Signature, make: Any) -> Step:
         key = (mode, signature)
         if key not in self._steps:
-            self._steps[key] = make()
+            with by_one_thread():
+                if key not in self._steps:
+                    self._steps[key] = make()
         return self._steps[key]
 
     def has(self, mode: str, signature: Signature) -> bool:
@@ -294,8 +303,11 @@ class Plans:
         key = (mode, signature)
         plan = self._plans.get(key)
         if plan is None or plan.max_batch < batch:
-            plan = make_plan(self._steps[key].program, batch, self.backend, mode)
-            self._plans[key] = plan
+            with by_one_thread():
+                plan = self._plans.get(key)
+                if plan is None or plan.max_batch < batch:
+                    plan = make_plan(self._steps[key].program, batch, self.backend, mode)
+                    self._plans[key] = plan
         return plan
 
     def finding(self, mode: str) -> str:
