@@ -165,6 +165,46 @@ def test_values_without_a_meaning(make, message):
         make()
 
 
+class Blocks(Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(8)
+        self.inner = Sequential([layers.Dense(8), layers.BatchNormalization()])
+        self.reshape = layers.Reshape((2, 4))
+        self.out = Sequential([layers.Flatten(), layers.Dense(3)])
+        self.tail = []
+
+    def call(self, inputs):
+        if not self.tail:
+            self.tail.append(layers.Dense(3))
+        return self.tail[0](self.out(self.reshape(self.inner(self.dense(inputs)))))
+
+
+def chain_of_blocks():
+    inner = Sequential([layers.Dense(8), layers.BatchNormalization()])
+    last = [layers.Reshape((2, 4)), layers.Flatten(), layers.Dense(3)]
+    return Sequential([layers.Dense(8), inner, *last, layers.Dense(3)])
+
+
+@pytest.mark.parametrize("make", [chain_of_blocks, Blocks])
+def test_data_of_a_wrong_shape_build_nothing(make):
+    right, wrong = np.ones((16, 3), "float32"), np.ones((16, 3, 4), "float32")
+    for use in (
+        lambda m, x: m.fit(x, np.ones((16, 3)), verbose=0),
+        lambda m, x: m.predict(x, verbose=0),
+        lambda m, x: m(x),
+        lambda m, x: m.build((None, *x.shape[1:])),
+    ):
+        model = make()
+        model.compile("sgd", "mse")
+        with pytest.raises(ValueError, match=r"cannot reshape examples of shape \(3, 8\)"):
+            use(model, wrong)
+        assert not model.built
+        assert model.weights == []
+        use(model, right)
+        assert len(model.weights) == 12
+
+
 def test_data_before_compile():
     model = net()
     for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):

@@ -18,7 +18,7 @@ from fastconv.graph.primitives.common import is_float
 from fastconv.graph.primitives.pointwise import autocast
 from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Shape, Tensor, Variable
-from fastconv.layers.building import by_one_thread
+from fastconv.layers.building import building
 from fastconv.layers.configuration import (
     Configured,
     default_training,
@@ -50,7 +50,7 @@ def _once_built(build: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with by_one_thread():
+        with building(self):
             if self.built:
                 return
             shape = args[0] if args else next(iter(kwargs.values()), None)
@@ -235,7 +235,7 @@ class Layer(Configured, WeightHolder):
         if all(layer.built for layer in self._flatten_layers()):
             self._complete = True
             return self._run_within(None, args, kwargs)
-        with by_one_thread():
+        with building(self):
             outputs = self._run_within(None, args, kwargs)
         self._complete = True
         return outputs

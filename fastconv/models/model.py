@@ -198,11 +198,7 @@ class Model(Trainer, OldMethods, Layer):
         """Create the weights by calling the model on symbolic inputs of a shape."""
         tensors = _placeholders(as_shape(input_shape))
         self.built = True
-        try:
-            output_specs(self, (tensors,), {})
-        except BaseException:
-            self.built = False
-            raise
+        output_specs(self, (tensors,), {})
 
     def _ensure_built(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not self.built and type(self).build is Model.build:
