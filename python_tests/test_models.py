@@ -88,6 +88,20 @@ def test_add_and_pop() -> None:
         Sequential().pop()
 
 
+def test_pop_leaves_other_calls_of_the_layer() -> None:
+    shared = layers.Dense(4)
+    model = Sequential([layers.Input((3,)), layers.Dense(4), shared])
+    x = layers.Input((4,))
+    other = Model(x, shared(shared(x)))
+    values = data(2, 4)
+    expected = other(values)
+    assert model.pop() is shared
+    assert len(model.layers) == 1
+    assert model.predict(data(2, 3)).shape == (2, 4)
+    np.testing.assert_array_equal(other(values), expected)
+    np.testing.assert_array_equal(Model(x, other.output)(values), expected)
+
+
 def test_a_chain_of_lists() -> None:
     first = [layers.Dense(4, input_shape=(3,)), layers.Activation("relu")]
     second = [layers.Dense(2), layers.Activation("softmax")]

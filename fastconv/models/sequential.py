@@ -106,11 +106,14 @@ class Sequential(Model):
         del rebuild
         if not self.layers:
             raise ValueError(f"model {self.name!r} has no layer to remove")
-        layer = self._chain.pop()
+        layer = self._chain[-1]
         if self._graph is not None:
-            node = layer._inbound_nodes.pop()
+            calls = layer._inbound_nodes
+            node = calls[self._graph.output_tensors[0].history.node_index]
             self._set_graph(self._graph.inputs, node.args[0])
-        return layer
+            if calls[-1] is node:  # the tensors of later calls know theirs by its place
+                calls.pop()
+        return self._chain.pop()
 
     # Building
 
