@@ -203,6 +203,23 @@ def test_a_variable_attribute_is_a_weight() -> None:
     assert [v is w for v, w in zip(layer.trainable_weights, [layer.offset], strict=True)] == [True]
 
 
+def test_a_replaced_weight_is_the_layers_no_more() -> None:
+    layer, other = layers.Dense(4), layers.Dense(4)
+    layer.build((None, 3))
+    other.build((None, 3))
+    layer.kernel = kernel = fastconv.Variable(np.ones((3, 4), "float32"))
+    assert all(v is w for v, w in zip(layer.weights, [kernel, layer.bias], strict=True))
+    np.testing.assert_array_equal(layer(np.ones((1, 3))), np.full((1, 4), 3))
+    other.kernel = layer.kernel  # tied
+    layer.bias = None
+    assert [v is kernel for v in (*layer.weights, *other.weights)] == [True, True, False]
+    block = Block()
+    block.weight_in_turn = first = fastconv.Variable(np.ones(2, "float32"))
+    block.all = [first, fastconv.Variable(np.ones(2, "float32"))]
+    block.weight_in_turn = block.all[1]
+    assert [v is w for v, w in zip(block.weights[:2], block.all, strict=True)] == [True, True]
+
+
 def test_initial_values_are_numbers_also_in_a_trace() -> None:
     layer = layers.Dense(2, kernel_initializer=lambda shape, dtype: fastconv.random.normal(shape))
     with tracing():

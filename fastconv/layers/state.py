@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.structure import flatten
 from fastconv.graph.tensor import Array, Variable
 
 
@@ -20,11 +21,22 @@ class WeightHolder:
     _non_trainable_variables: list[Variable]
 
     def __setattr__(self, key: str, value: Any) -> None:
-        if isinstance(value, Variable):
-            own = self._trainable_variables if value.trainable else self._non_trainable_variables
-            if not any(v is value for v in self._own_variables):
-                own.append(value)
+        replaced = self.__dict__.get(key)
         super().__setattr__(key, value)
+        gone = isinstance(replaced, Variable) and not self._holds(replaced)
+        if isinstance(value, Variable) and not any(v is value for v in self._own_variables):
+            own = self._trainable_variables if value.trainable else self._non_trainable_variables
+            place = next((i for i, v in enumerate(own) if gone and v is replaced), len(own))
+            own.insert(place, value)
+        if gone:
+            for own in (self._trainable_variables, self._non_trainable_variables):
+                own[:] = [v for v in own if v is not replaced]
+
+    def _holds(self, variable: Variable) -> bool:
+        """Whether an attribute is the variable, or has it in a list, tuple or dictionary."""
+        kept = ("_trainable_variables", "_non_trainable_variables", "_init_arguments")
+        held = [value for key, value in self.__dict__.items() if key not in kept]
+        return any(value is variable for value in flatten(held))
 
     @property
     def _own_variables(self) -> list[Variable]:
