@@ -309,6 +309,20 @@ def test_bad_arguments_are_named(make: object, message: str) -> None:
         make()
 
 
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda x: x + "a", TypeError, "<U1 cannot be computed with"),
+        (lambda x: np.square(x), TypeError, r"numpy\.square of .* use fastconv\.ops"),
+        (lambda x: x[:, 7], IndexError, "out of range"),
+        (lambda x: ops.reshape(x, (2, 2)), ValueError, "the batch must stay"),
+    ],
+)
+def test_errors_in_a_layer_name_it(function: object, error: type, message: str) -> None:
+    with pytest.raises(error, match=rf"in layer 'mine' \(Lambda\): .*{message}"):
+        fastconv.Sequential([layers.Input((3,)), layers.Lambda(function, name="mine")])
+
+
 def test_unknown_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match=r"Dense got unknown arguments: unit"):
         layers.Dense(3, unit=4)

@@ -245,6 +245,22 @@ def test_numpy_functions_take_the_value_of_a_variable() -> None:
         assert isinstance(np.array([3.0, 4.0]) * variable, Tensor)
         with pytest.raises(TypeError, match=r"use fastconv\.ops"):
             np.square(variable)
+    with pytest.raises(TypeError, match=r"use fastconv\.ops"):
+        np.add(variable, Tensor((2,)))
+
+
+def test_an_operator_after_an_array_is_one_of_the_tensor() -> None:
+    x, flags = Tensor((None, 2)), Tensor((None, 2), "bool")
+    for operator in ("+", "-", "*", "/", "//", "%", "**", "<", "<=", ">", ">=", "==", "!="):
+        for left in (np.ones(2, "float32"), np.float32(2)):
+            result = eval(f"left {operator} x", {"left": left, "x": x})
+            assert isinstance(result, Tensor), operator
+            assert result.shape == (None, 2)
+    assert (np.ones((4, 2), "float32") @ Tensor((2, 3))).shape == (4, 3)
+    assert (np.array([True, False]) & flags).dtype == (np.array([True]) | flags).dtype == "bool"
+    total = np.zeros(2, "float32")
+    total += x
+    assert isinstance(total, Tensor)
 
 
 # Convolution and pooling

@@ -144,6 +144,9 @@ def test_a_symbolic_tensor_has_no_values() -> None:
         bool(x)
     with pytest.raises(TypeError, match=r"use fastconv\.ops"):
         np.asarray(x)
+    for function in (np.square, np.add.reduce, lambda t: np.maximum(t, 0), lambda t: np.add(t, t)):
+        with pytest.raises(TypeError, match=r"numpy\.\w+ of <Tensor .*use fastconv\.ops"):
+            function(x)
     with pytest.raises(TypeError, match="no length"):
         len(x)
 

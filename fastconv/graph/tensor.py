@@ -17,7 +17,7 @@ Shape = tuple[int | None, ...]
 Array = npt.NDArray[Any]
 
 
-_REFLECTED = {  # what a NumPy operator with a variable on its right means
+_REFLECTED = {  # what a NumPy operator with a tensor or a variable on its right means
     "add": "__radd__",
     "subtract": "__rsub__",
     "multiply": "__rmul__",
@@ -32,6 +32,8 @@ _REFLECTED = {  # what a NumPy operator with a variable on its right means
     "not_equal": "__ne__",
     "floor_divide": "__rfloordiv__",
     "remainder": "__rmod__",
+    "bitwise_and": "__rand__",
+    "bitwise_or": "__ror__",
 }
 
 
@@ -39,9 +41,17 @@ class Operators:
     """Python's arithmetic on tensors and variables, in terms of primitives."""
 
     __array_priority__ = 100.0
-    __array_ufunc__: Any = None
     dtype: str
     shape: Shape
+
+    def _reflected(
+        self, ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]
+    ) -> Any:
+        """The operator that a ufunc stands for where an array is on its left, else None."""
+        name = _REFLECTED.get(ufunc.__name__)
+        if name is None or method != "__call__" or options or isinstance(inputs[0], Operators):
+            return None
+        return getattr(self, name)
 
     def _bind(self, name: str, *inputs: Any, **attrs: Any) -> Any:
         from fastconv.graph.primitive import bind
@@ -214,6 +224,18 @@ class Tensor(Operators):
             f"{self!r} is symbolic and has no values: use fastconv.ops instead of NumPy functions"
         )
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """An operator after an array stays an operation, also one like ``+=``."""
+        if "out" in options and options["out"][0] is inputs[0]:
+            options = {}
+        operator = self._reflected(ufunc, method, inputs, options)
+        if operator is None:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} of {self!r}, which is symbolic and has no values: use "
+                "fastconv.ops instead of NumPy functions"
+            )
+        return operator(inputs[0])
+
     __hash__ = object.__hash__
 
 
@@ -315,15 +337,10 @@ class Variable(Operators):
         """NumPy's functions take the value; an operator after an array stays an operation."""
         from fastconv.graph.primitive import current_trace
 
-        reflected = _REFLECTED.get(ufunc.__name__)
-        if (
-            method == "__call__"
-            and reflected
-            and not options
-            and not isinstance(inputs[0], Variable)
-        ):
-            return getattr(self, reflected)(inputs[0])
-        if current_trace() is not None:
+        operator = self._reflected(ufunc, method, inputs, options)
+        if operator is not None:
+            return operator(inputs[0])
+        if current_trace() is not None or any(isinstance(x, Tensor) for x in inputs):
             raise TypeError(
                 f"numpy.{ufunc.__name__} of variable {self.path!r} would be a constant of the "
                 "program: use fastconv.ops instead of NumPy functions"

@@ -262,11 +262,12 @@ class Layer(Configured, WeightHolder):
                     outputs = map_structure(_rounded, outputs)
                 if self.activity_regularizer is not None:
                     self._penalize(outputs)
-        except ValueError as error:
+        except (ValueError, TypeError, IndexError) as error:
             if getattr(error, "layer", None) is not None:
                 raise
-            named = ValueError(f"in layer {self.name!r} ({type(self).__name__}): {error}")
-            named.layer = self.name  # type: ignore[attr-defined]
+            kind = next(k for k in (ValueError, TypeError, IndexError) if isinstance(error, k))
+            named: Any = kind(f"in layer {self.name!r} ({type(self).__name__}): {error}")
+            named.layer = self.name
             raise named from error
         finally:
             _CALL.reset(token)
