@@ -140,6 +140,27 @@ def test_training_reaches_inner_layers() -> None:
     assert not np.array_equal(block.norm.moving_mean.numpy(), np.zeros(4))
 
 
+def test_training_may_be_given_by_position() -> None:
+    class Inner(layers.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout = layers.Dropout(0.5)
+
+        def call(self, x: object, y: object, training: bool = False) -> object:
+            return self.dropout(x + y, training)
+
+    x = np.ones((20, 5), "float32")
+    chain = fastconv.Sequential([layers.Input((5,)), layers.Dropout(0.5)])
+    inputs = layers.Input((5,))
+    graph = fastconv.Model(inputs, layers.Dropout(0.5)(inputs, True))
+    assert (graph.predict(x) == 0).any()
+    for layer, args in ((layers.Dropout(0.5), (x,)), (chain, (x,)), (Inner(), (x, x))):
+        assert (layer(*args, True) == 0).any()
+        assert not (layer(*args, False) == 0).any()
+    with pytest.raises(TypeError, match="multiple values for argument 'training'"):
+        chain(x, True, training=True)
+
+
 def test_dropout_scales_and_repeats_with_the_seed() -> None:
     x = np.ones((200, 50), "float32")
     layer = layers.Dropout(0.25)

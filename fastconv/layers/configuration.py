@@ -93,6 +93,13 @@ def parameters(call: Callable[..., Any]) -> frozenset[str]:
 
 
 @functools.lru_cache(maxsize=1024)
+def positional(call: Callable[..., Any]) -> tuple[str, ...]:
+    """The arguments that a method takes by position, ``self`` left out."""
+    known = inspect.signature(call).parameters.values()
+    return tuple(p.name for p in known if p.kind is p.POSITIONAL_OR_KEYWORD)[1:]
+
+
+@functools.lru_cache(maxsize=1024)
 def default_training(call: Callable[..., Any]) -> bool | None:
     """The ``training`` that a signature has where nobody says anything about it."""
     parameter = inspect.signature(call).parameters.get("training")

@@ -24,6 +24,7 @@ from fastconv.layers.configuration import (
     default_training,
     parameters,
     policy_of,
+    positional,
 )
 from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
@@ -243,6 +244,7 @@ class Layer(Configured, WeightHolder):
     def _run_within(
         self, outer: _Call | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        args, kwargs = self._with_named_training(args, kwargs)
         trace = current_trace()
         if outer is None and trace is None:
             for layer in self._flatten_layers():
@@ -272,6 +274,19 @@ class Layer(Configured, WeightHolder):
         finally:
             _CALL.reset(token)
         return outputs
+
+    def _with_named_training(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """``training``, and what comes after it, as keyword arguments."""
+        names = positional(type(self).call)[: len(args)]
+        if "training" not in names or len(names) < len(args):
+            return args, kwargs
+        place = names.index("training")
+        given = dict(zip(names[place:], args[place:], strict=True))
+        if not given.keys().isdisjoint(kwargs):
+            return args, kwargs
+        return args[:place], {**kwargs, **given}
 
     def _resolve_training(self, kwargs: dict[str, Any], outer: _Call | None) -> bool | None:
         """Explicit argument, else the surrounding call's, else the default; in kwargs if taken."""
