@@ -176,6 +176,24 @@ def test_dropout_scales_and_repeats_with_the_seed() -> None:
     assert abs((first == 0).mean() - 0.25) < 0.02
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.Dropout(0.5, seed=1),
+        lambda: layers.SpatialDropout1D(0.5, seed=1),
+        lambda: layers.AlphaDropout(0.5, seed=1),
+        lambda: layers.GaussianDropout(0.5, seed=1),
+        lambda: layers.GaussianNoise(0.5, seed=1),
+    ],
+)
+def test_a_seed_starts_a_sequence_of_calls(make: object) -> None:
+    x = np.ones((8, 4, 16), "float32")
+    layer, same = make(), make()
+    first = layer(x, training=True)
+    assert not np.array_equal(first, layer(x, training=True))
+    np.testing.assert_array_equal(first, same(x, training=True))
+
+
 def test_spatial_dropout_drops_whole_channels() -> None:
     y = layers.SpatialDropout2D(0.5)(np.ones((8, 3, 3, 16), "float32"), training=True)
     per_channel = y.reshape(8, 9, 16)

@@ -8,10 +8,11 @@ from typing import Any
 from fastconv import ops, random
 from fastconv.config import standardize_data_format
 from fastconv.layers.input_spec import InputSpec
-from fastconv.layers.layer import Layer, as_float
+from fastconv.layers.layer import as_float
+from fastconv.layers.random_layer import RandomLayer
 
 
-class Dropout(Layer):
+class Dropout(RandomLayer):
     """Zeroes a fraction ``rate`` of the inputs in training, scaling the rest by 1 / (1 - rate).
 
     Args:
@@ -27,12 +28,11 @@ class Dropout(Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
             raise ValueError(f"{type(self).__name__}: rate must be in [0, 1], got {rate!r}")
         self.rate = rate
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
 
     def _mask_shape(self, inputs: Any) -> Sequence[int | None] | None:
         del inputs
@@ -44,7 +44,7 @@ class Dropout(Layer):
             return x
         if self.rate == 1:
             return x * 0.0
-        return random.dropout(x, self.rate, self._mask_shape(x), self.seed)
+        return random.dropout(x, self.rate, self._mask_shape(x), self.seed_now())
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -100,42 +100,40 @@ class SpatialDropout2D(_SpatialDropout):
     input_spec = InputSpec(ndim=4)
 
 
-class GaussianNoise(Layer):
+class GaussianNoise(RandomLayer):
     """Adds normal noise of standard deviation ``stddev`` in training."""
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         if stddev < 0:
             raise ValueError(f"GaussianNoise: stddev must be >= 0, got {stddev!r}")
         self.stddev = stddev
-        self.seed = seed
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = as_float(inputs)
         if not training or self.stddev == 0:
             return x
-        return x + random.normal_like(x, stddev=self.stddev, seed=self.seed)
+        return x + random.normal_like(x, stddev=self.stddev, seed=self.seed_now())
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
-class GaussianDropout(Layer):
+class GaussianDropout(RandomLayer):
     """Multiplies by normal noise of mean 1 and variance rate / (1 - rate) in training."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         if not 0 <= rate < 1:
             raise ValueError(f"GaussianDropout: rate must be in [0, 1), got {rate!r}")
         self.rate = rate
-        self.seed = seed
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = as_float(inputs)
         if not training or self.rate == 0:
             return x
         stddev = float((self.rate / (1 - self.rate)) ** 0.5)
-        return x * random.normal_like(x, mean=1.0, stddev=stddev, seed=self.seed)
+        return x * random.normal_like(x, mean=1.0, stddev=stddev, seed=self.seed_now())
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
@@ -162,7 +160,7 @@ class AlphaDropout(Dropout):
             return x
         low = -1.7580993408473766  # -1.0507 * 1.6733
         ones = ops.ones_like(x)
-        kept = random.dropout(ones, self.rate, self._mask_shape(x), self.seed)
+        kept = random.dropout(ones, self.rate, self._mask_shape(x), self.seed_now())
         a = ((1 - self.rate) * (1 + self.rate * low**2)) ** -0.5
         mixed = ops.where(ops.greater(kept, 0.0), x, low)
         return a * mixed - a * low * self.rate

@@ -6,12 +6,12 @@ from typing import Any
 
 from fastconv import ops, random
 from fastconv.config import standardize_data_format
-from fastconv.graph.primitive import current_trace
 from fastconv.layers.images import channels_last, restored
-from fastconv.layers.layer import Layer, as_float
+from fastconv.layers.layer import as_float
+from fastconv.layers.random_layer import RandomLayer
 
 
-class ImageLayer(Layer):
+class ImageLayer(RandomLayer):
     """Changes images (batch, height, width, channels), or one image; the result is float32.
 
     Subclasses define ``transformed(x)``, for training, and maybe ``plain(x)`` for inference. Called
@@ -25,10 +25,8 @@ class ImageLayer(Layer):
     def __init__(
         self, *, data_format: str | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(seed=seed, **kwargs)
         self.data_format = standardize_data_format(data_format)
-        self.seed = seed
-        self._seeds = random.SeedGenerator(seed)
 
     def call(self, inputs: Any, training: bool = True) -> Any:
         x = as_float(inputs)
@@ -55,13 +53,6 @@ class ImageLayer(Layer):
             column * float(high - low) + float(low)
             for column, (low, high) in zip(columns, ranges, strict=True)
         ]
-
-    def seed_now(self) -> Any:
-        """What random numbers are drawn with.
-
-        In a program the seed names a stream, whose numbers change from step to step.
-        """
-        return self._seeds if current_trace() is None else self.seed
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed, "data_format": self.data_format}
