@@ -205,6 +205,45 @@ def test_data_of_a_wrong_shape_build_nothing(make):
         assert len(model.weights) == 12
 
 
+@pytest.mark.parametrize("wrong", [-1, 10])
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_indices_without_a_row(wrong, dtype):
+    x = np.zeros((4, 3), dtype)
+    y = np.ones((4, 1))
+    inputs = layers.Input((3,), dtype=dtype), layers.Input((3,), dtype=dtype)
+    rows = layers.Embedding(10, 4, name="words")(inputs[1])
+    model = Model(inputs, layers.Dense(1)(layers.Flatten()(rows)))
+    model.compile("adam", "mse")
+    bad = x.copy()
+    bad[2, 1] = wrong
+    before = model.get_weights()
+    for use in (
+        lambda: model.fit((x, bad), y, verbose=0),
+        lambda: model.fit((x, x), y, validation_data=((x, bad), y), verbose=0),
+        lambda: model.train_on_batch((x, bad), y),
+        lambda: model.evaluate((x, bad), y, verbose=0),
+        lambda: model.predict((x, bad)),
+        lambda: model((x, bad)),
+    ):
+        with pytest.raises(ValueError, match=rf"'words' has input_dim=10.* hold {wrong}"):
+            use()
+    assert model.optimizer.iterations == 0
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.fit((bad, x), y, verbose=0)
+
+
+def test_indices_that_a_model_computes():
+    model = Sequential(
+        [
+            layers.Input((3,)),
+            layers.Lambda(lambda x: ops.cast(ops.cast(x, "bool"), "int32")),
+            layers.Embedding(2, 4),
+        ]
+    )
+    assert np.isfinite(model.predict(np.array([[-7.0, 0.0, 9.0]]))).all()
+
+
 def test_data_before_compile():
     model = net()
     for call in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):

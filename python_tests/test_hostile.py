@@ -278,19 +278,24 @@ def test_more_elements_than_int32_counts() -> None:
         positions("nonzero", np.array([1, 2**31 + 3]))
 
 
+def take_from_five(indices: Any) -> Any:
+    return ops.take(np.ones((5, 3), np.float32), indices, axis=0)
+
+
 @pytest.mark.parametrize("dtype", ["uint32", "int64", "uint64", "float64"])
 def test_indices_that_would_wrap(dtype: str) -> None:
     model = Sequential([layers.Input((2,), dtype="int32"), layers.Embedding(5, 3)])
     index = np.array([[1, 2**32 - 1]], dtype)
-    for run in (lambda: model.predict(index, verbose=0), lambda: model.predict_on_batch(index)):
-        found = run()
-        assert np.isfinite(found[0, 0]).all()
-        assert np.isnan(found[0, 1]).all()
+    for run in (model.predict, model.predict_on_batch, model, layers.Embedding(5, 3)):
+        with pytest.raises(ValueError, match=r"layer .* has input_dim=5.* hold 429496729[56]"):
+            run(index)
+    taken = Sequential([layers.Input((2,), dtype="int32"), layers.Lambda(take_from_five)])
+    found = taken.predict(index, verbose=0)
+    assert np.isfinite(found[0, 0]).all()
+    assert np.isnan(found[0, 1]).all()
+    taken.compile("sgd", "mse", backend="numpy")
     with pytest.raises(IndexError):
-        layers.Embedding(5, 3)(index)
-    model.compile("sgd", "mse", backend="numpy")
-    with pytest.raises(IndexError):
-        model.predict(index, verbose=0)
+        taken.predict(index, verbose=0)
     with pytest.raises(ValueError, match="beyond int32"):
         ops.arange(2**31, 2**31 + 3)
     with pytest.raises(ValueError, match="int32 cannot hold the constant 4294967296"):

@@ -66,11 +66,13 @@ class Node:
 
 
 class Trace:
-    """What is recorded while a program is traced: leaves, variable updates, added losses."""
+    """What is recorded while a program is traced: leaves, variable updates, added losses, and what
+    layers look up."""
 
     def __init__(self) -> None:
         self.updates: dict[Variable, Tensor] = {}
         self.losses: list[Tensor] = []
+        self.lookups: list[tuple[Tensor, str, int]] = []  # indices, the layer, rows of its table
         self.streams = 0  # random streams handed out
         self._leaves: dict[int, tuple[Any, Tensor]] = {}
         self._read: dict[Variable, list[Tensor]] = {}  # updated values, as they were read

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
+from fastconv.graph.primitive import current_trace
+from fastconv.graph.tensor import Array, Tensor
 from fastconv.layers.layer import Layer, as_size
 
 
@@ -15,7 +17,8 @@ class Embedding(Layer):
     output_dim).
 
     Raises:
-        ValueError: for a size below 1, or ``mask_zero=True``.
+        ValueError: for a size below 1, or ``mask_zero=True``; for a number outside of 0 to
+            ``input_dim - 1`` in an array or in the data of a model that has it for an input.
     """
 
     def __init__(
@@ -57,6 +60,11 @@ class Embedding(Layer):
 
     def call(self, inputs: Any) -> Any:
         x = ops.convert_to_tensor(inputs)
+        trace = current_trace()
+        if not isinstance(x, Tensor):
+            check_indices(x, self.name, self.input_dim)
+        elif trace is not None:
+            trace.lookups.append((x, self.name, self.input_dim))
         indices = x if str(x.dtype) == "int32" else ops.cast(x, "int32")
         return ops.take(self.embeddings, indices, axis=0)
 
@@ -73,3 +81,18 @@ class Embedding(Layer):
             "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
         }
+
+
+def check_indices(indices: Array, layer: str, rows: int) -> None:
+    """Raises ValueError where an index has no row in the table of a layer."""
+    if indices.size == 0:
+        return
+    low, high = indices.min(), indices.max()
+    if low <= -1 or high >= rows:  # fractions are cut off
+        wrong = low if low <= -1 else high
+        error = ValueError(
+            f"layer {layer!r} has input_dim={rows}, so its inputs must be from 0 to {rows - 1}; "
+            f"they hold {int(wrong)}"
+        )
+        error.layer = layer  # type: ignore[attr-defined]
+        raise error

@@ -52,6 +52,8 @@ class Inference:
         flags = x.flags
         if not (flags.c_contiguous and flags.aligned):
             x = x.copy()
+        if step.lookups:
+            step.check_indices((x,))
         return step.pack(self.plan.run([x], len(x), seed=step.seed()))
 
 
@@ -318,8 +320,10 @@ class Compiling:
         return False
 
     def _check(self, mode: str, signature: Signature, rows: Rows) -> None:
-        """Trace the program for this data and look at its labels, before anything is changed."""
+        """Trace the program for this data and look at its labels and indices, before anything is
+        changed."""
         step = self._step(mode, signature)
+        step.check_indices(rows.x.arrays)
         compiled = self._compiled
         if compiled is not None and rows.y is not None:
             targets = by_output(compiled, signature.y_keys, rows.y.arrays, "y")

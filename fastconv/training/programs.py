@@ -16,8 +16,9 @@ from fastconv import ops, random
 from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
-from fastconv.graph.tensor import Tensor, Variable
+from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.layers.building import by_one_thread
+from fastconv.layers.embedding import check_indices
 from fastconv.training.data import Spec
 from fastconv.training.objective import Compiled, metrics_in_attributes
 
@@ -55,6 +56,7 @@ class Step:
     rows: int  # how many of its inputs take rows
     pack: Any  # arranges its outputs as the model does
     output_shapes: list[tuple[int | None, ...]]
+    lookups: list[tuple[int, str, int]] = field(default_factory=list)  # input, layer, rows
     draws: bool = field(init=False)  # random numbers
 
     def __post_init__(self) -> None:
@@ -63,6 +65,27 @@ class Step:
     def seed(self) -> int:
         """For one run on its own: programs that draw numbers draw others each time."""
         return random.next_seed() if self.draws else 0
+
+    def check_indices(self, x: Sequence[Array]) -> None:
+        """Raises ValueError where an input has an index that an Embedding has no row for."""
+        for place, layer, rows in self.lookups:
+            check_indices(x[place], layer, rows)
+
+
+def _lookups(trace: Trace, inputs: Sequence[Tensor]) -> list[tuple[int, str, int]]:
+    """Which inputs are indices as they are, for which layer, of how many rows."""
+    places = {id(tensor): i for i, tensor in enumerate(inputs)}
+    found = []
+    for tensor, layer, rows in trace.lookups:
+        while (
+            tensor.node is not None
+            and tensor.node.op.name in ("cast", "autocast", "identity", "reshape")
+            and tensor.dtype in ("int32", "float32")
+        ):
+            tensor = tensor.node.inputs[0]
+        if id(tensor) in places:
+            found.append((places[id(tensor)], layer, rows))
+    return found
 
 
 def flatten_outputs(outputs: Any, names: Sequence[str] | None) -> tuple[list[Tensor], list[str]]:
@@ -227,7 +250,7 @@ def train_step(
             compiled.optimizer.apply(grads, variables)
         trace.updates[counter] = step
         program = Program.of([*inputs, rate, step], [], trace.updates)
-    return Step(program, len(inputs), None, _shapes(y_pred))
+    return Step(program, len(inputs), None, _shapes(y_pred), _lookups(trace, inputs))
 
 
 def gradient_step(
@@ -251,7 +274,7 @@ def test_step(model: Any, compiled: Compiled, signature: Signature) -> Step:
     with tracing() as trace:
         inputs, _, y_pred = _forward(model, compiled, signature, False, trace)
         program = Program.of(inputs, [], trace.updates)
-    return Step(program, len(inputs), None, _shapes(y_pred))
+    return Step(program, len(inputs), None, _shapes(y_pred), _lookups(trace, inputs))
 
 
 def predict_step(model: Any, signature: Signature) -> Step:
@@ -267,7 +290,7 @@ def predict_step(model: Any, signature: Signature) -> Step:
                 y_pred[i] = bind("identity", tensor)
             seen.add(id(tensor))
         program = Program.of(x, y_pred, trace.updates)
-    return Step(program, len(x), packer(outputs), _shapes(y_pred))
+    return Step(program, len(x), packer(outputs), _shapes(y_pred), _lookups(trace, x))
 
 
 class Plans:
