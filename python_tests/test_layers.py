@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
+import weakref
 
 import numpy as np
 import pytest
@@ -265,6 +267,17 @@ def test_initial_values_are_numbers_also_in_a_trace() -> None:
         y = layer(Tensor((None, 3)))
     assert y.shape == (None, 2)
     assert isinstance(layer.get_weights()[0], np.ndarray)
+
+
+@pytest.mark.parametrize("wrapped", [lambda w: w, lambda w: [w]])
+def test_given_embeddings_are_not_held_twice(wrapped: object) -> None:
+    rows = data(5, 3)
+    held = weakref.ref(rows)
+    layer = layers.Embedding(5, 3, weights=wrapped(rows))
+    np.testing.assert_array_equal(layer(np.arange(5)), rows)
+    del rows
+    gc.collect()
+    assert held() is None
 
 
 def test_penalties_and_added_losses() -> None:

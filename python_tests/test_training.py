@@ -170,9 +170,25 @@ def test_shared_metric_names_are_kept_apart():
     model = compiled(metrics=[Precision(thresholds=0.3), Precision(thresholds=0.8), "accuracy"])
     history = model.fit(X, Y, verbose=0).history
     assert set(history) == {"accuracy", "loss", "precision", "precision_1"}
+    best = callbacks.EarlyStopping("precision_1")
+    model.fit(X, Y, verbose=0, callbacks=[best])
+    assert best.maximizes
     model = compiled(metrics=["accuracy"], weighted_metrics=["accuracy", "mae"])
     history = model.fit(X, Y, verbose=0).history
     assert list(history) == ["accuracy", "loss", "mae", "weighted_accuracy"]
+
+
+def test_metrics_keep_their_names():
+    x = layers.Input((6,))
+    model = Model(x, [layers.Dense(2, name="a")(x), layers.Dense(2, name="b")(x)])
+    target = np.zeros((75, 2))
+    error = metrics.MeanAbsoluteError(name="err")
+    for _ in range(2):
+        model.compile("sgd", "mse", metrics=[[error], ["mae"]])
+        found = model.evaluate(X, [target, target], verbose=0, return_dict=True)
+        assert set(found) == {"loss", "a_loss", "b_loss", "a_err", "b_mae"}
+        assert model.metrics_names == ["loss", "a_loss", "b_loss", "a_err", "b_mae"]
+        assert error.name == "err"
 
 
 def test_limited_epochs_in_the_given_order_go_on_through_the_data():

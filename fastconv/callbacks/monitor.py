@@ -59,8 +59,10 @@ class Monitor(Callback):
         if self.mode != "auto":
             return self.mode == "max"
         name = self.monitor.removeprefix("val_")
-        for metric in getattr(self.model, "metrics", None) or []:
-            if metric.name == name or name.endswith(f"_{metric.name}"):
+        metrics = getattr(self.model, "metrics", None) or []
+        reported = getattr(self.model, "metrics_names", None) or []
+        for metric, known in zip(metrics, reported, strict=False):
+            if known == name or name.endswith(f"_{metric.name}"):
                 direction = getattr(metric, "_direction", None)
                 if direction is not None:
                     return bool(direction == "up")

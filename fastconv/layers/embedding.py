@@ -45,6 +45,7 @@ class Embedding(Layer):
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
         self._given = weights
+        self._init_arguments = ((), {})  # which hold the weights too, and get_config does without
 
     def build(self, input_shape: Any) -> None:
         del input_shape
@@ -57,6 +58,7 @@ class Embedding(Layer):
         )
         if self._given is not None:
             self.embeddings.assign(self._given[0] if isinstance(self._given, list) else self._given)
+            self._given = None
 
     def call(self, inputs: Any) -> Any:
         x = ops.convert_to_tensor(inputs)

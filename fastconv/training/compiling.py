@@ -159,15 +159,20 @@ class Compiling:
         return _each_once([*compiled.all_metrics, *held])
 
     def _metric_results(self) -> dict[str, Any]:
-        return results_of(self.metrics)
+        return results_of(self.metrics, self._reported())
 
     def _metric_variables(self) -> list[Variable]:
         every = _each_once([*self._every_metric(), *self.metrics])
         return [v for metric in every for v in metric.variables]
 
+    def _reported(self) -> Mapping[Any, str]:
+        """The names by which the metrics of `compile` are reported, where they are known."""
+        return {} if self._compiled is None else self._compiled.reported
+
     @property
     def metrics_names(self) -> list[str]:
-        return [m.name for m in self.metrics]
+        reported = self._reported()
+        return [reported.get(m, m.name) for m in self.metrics]
 
     def reset_metrics(self) -> None:
         """Start all metrics over."""

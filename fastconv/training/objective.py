@@ -51,6 +51,7 @@ class Compiled:
     terms: list[LossTerm] = field(default_factory=list)
     groups: list[OutputMetrics] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # of the outputs, once they are known
+    reported: dict[Metric, str] = field(default_factory=dict)  # names in logs
     resolved: bool = False
     held: list[Metric] | None = None  # in attributes of the model, as the last program found them
 
@@ -110,17 +111,18 @@ class Compiled:
                 prefix = f"{names[i]}_" if count > 1 else ""
                 made = [_metric_of(m, y_true[i], y_pred[i], names[i]) for m in listed]
                 for metric in made:
-                    plain = metric.name.removeprefix(prefix)
-                    if weighted and prefix + plain in taken:
-                        plain = f"weighted_{plain}"
-                    metric.name = _free(prefix + plain, taken)
+                    name = prefix + metric.name
+                    if weighted and name in taken:
+                        name = f"{prefix}weighted_{metric.name}"
+                    self.reported[metric] = _free(name, taken)
                 if made:
                     self.groups.append(OutputMetrics(i, made, weighted))
         self.resolved = True
 
     def forget(self) -> None:
         """Choose anew with the next program: this one could not be made."""
-        self.names, self.terms, self.groups, self.resolved = [], [], [], False
+        self.names, self.terms, self.groups, self.reported = [], [], [], {}
+        self.resolved = False
 
     @property
     def all_metrics(self) -> list[Metric]:
@@ -129,7 +131,7 @@ class Compiled:
         trackers: list[Metric] = [t.tracker for t in self.terms if t.tracker is not None]
         listed = [m for g in self.groups for m in g.metrics]
         if len(self.names) > 1:
-            listed.sort(key=lambda metric: metric.name)
+            listed.sort(key=self.reported.__getitem__)
         return [self.loss_tracker, *trackers, *listed]
 
     def total(
@@ -185,15 +187,15 @@ class Compiled:
                     ) from error
 
 
-def results_of(listed: Sequence[Metric]) -> dict[str, Any]:
-    """Every result as a Python number (or list), by name."""
+def results_of(listed: Sequence[Metric], reported: Mapping[Metric, str]) -> dict[str, Any]:
+    """Every result as a Python number (or list), by the name it is reported by, or the metric's."""
     found: dict[str, Any] = {}
     for metric in listed:
         result = metric.result()
         if isinstance(result, Mapping):
             found.update({str(k): _number(v) for k, v in result.items()})
         else:
-            found[metric.name] = _number(result)
+            found[reported.get(metric, metric.name)] = _number(result)
     return found
 
 
