@@ -147,8 +147,8 @@ def test_a_single_grey_image(shape):
     [
         (lambda: layers.BatchNormalization(momentum=2), "momentum must be in"),
         (lambda: layers.BatchNormalization(epsilon=-1), "epsilon must be >= 0"),
-        (lambda: layers.Embedding(0, 3), "Embedding: input_dim must be at least 1, got 0"),
-        (lambda: layers.Embedding(4, -3), "output_dim must be at least 1, got -3"),
+        (lambda: layers.Embedding(0, 3), "Embedding: input_dim must be .*at least 1, got 0"),
+        (lambda: layers.Embedding(4, -3), "output_dim must be .*at least 1, got -3"),
         (lambda: losses.Huber(delta=-1), "Huber: delta must be > 0, got -1"),
         (lambda: losses.huber([0.0], [1.0], 0), "huber: delta"),
         (lambda: constraints.MaxNorm(-1), "MaxNorm: max_value must be >= 0"),

@@ -375,6 +375,37 @@ def test_errors_in_a_layer_name_it(function: object, error: type, message: str) 
         fastconv.Sequential([layers.Input((3,)), layers.Lambda(function, name="mine")])
 
 
+@pytest.mark.parametrize("value", [None, "a", float("nan")])
+@pytest.mark.parametrize(
+    ("name", "argument", "options"),
+    [
+        ("Dense", "units", {}),
+        ("Conv2D", "filters", {"kernel_size": 3}),
+        ("Conv2D", "groups", {"filters": 2, "kernel_size": 3}),
+        ("Conv1DTranspose", "filters", {"kernel_size": 3}),
+        ("SeparableConv2D", "filters", {"kernel_size": 3}),
+        ("SeparableConv2D", "depth_multiplier", {"filters": 2, "kernel_size": 3}),
+        ("DepthwiseConv2D", "depth_multiplier", {"kernel_size": 3}),
+        ("Embedding", "input_dim", {"output_dim": 2}),
+        ("Dropout", "rate", {}),
+        ("GaussianDropout", "rate", {}),
+        ("GaussianNoise", "stddev", {}),
+        ("BatchNormalization", "momentum", {}),
+        ("LayerNormalization", "epsilon", {}),
+        ("RMSNormalization", "epsilon", {}),
+        ("GroupNormalization", "groups", {}),
+        ("LeakyReLU", "negative_slope", {}),
+        ("ELU", "alpha", {}),
+        ("Reshape", "target_shape", {}),
+        ("Permute", "dims", {}),
+        ("ZeroPadding2D", "padding", {}),
+    ],
+)
+def test_what_is_no_number_is_named(name: str, argument: str, options: dict, value: object) -> None:
+    with pytest.raises(ValueError, match=rf"^{name}: {argument} must be .*, got {value!r}$"):
+        getattr(layers, name)(**options, **{argument: value})
+
+
 def test_unknown_arguments_are_refused() -> None:
     with pytest.raises(TypeError, match=r"Dense got unknown arguments: unit"):
         layers.Dense(3, unit=4)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv import activations, constraints, initializers, ops, regularizers
 from fastconv.layers.layer import Layer, as_float
+from fastconv.utils.arguments import number
 
 
 class Activation(Layer):
@@ -38,12 +39,9 @@ class ReLU(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.max_value = None if max_value is None else float(max_value)
-        self.negative_slope = float(negative_slope or 0.0)
-        self.threshold = float(threshold or 0.0)
-        for name in ("max_value", "negative_slope", "threshold"):
-            if (getattr(self, name) or 0) < 0:
-                raise ValueError(f"ReLU: {name} cannot be negative, got {getattr(self, name)}")
+        self.max_value = None if max_value is None else number("ReLU", "max_value", max_value, 0)
+        self.negative_slope = number("ReLU", "negative_slope", negative_slope or 0.0, 0)
+        self.threshold = number("ReLU", "threshold", threshold or 0.0, 0)
 
     def call(self, inputs: Any) -> Any:
         return activations.relu(
@@ -65,11 +63,9 @@ class LeakyReLU(Layer):
     def __init__(
         self, negative_slope: float = 0.3, *, alpha: float | None = None, **kwargs: Any
     ) -> None:
-        negative_slope = float(negative_slope if alpha is None else alpha)
         super().__init__(**kwargs)
-        if negative_slope < 0:
-            raise ValueError(f"LeakyReLU: negative_slope must be >= 0, got {negative_slope!r}")
-        self.negative_slope = negative_slope
+        slope = negative_slope if alpha is None else alpha
+        self.negative_slope = number("LeakyReLU", "negative_slope", slope, 0)
 
     def call(self, inputs: Any) -> Any:
         return ops.leaky_relu(as_float(inputs), self.negative_slope)
@@ -83,7 +79,7 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = float(alpha)
+        self.alpha = number("ELU", "alpha", alpha)
 
     def call(self, inputs: Any) -> Any:
         return ops.elu(as_float(inputs), self.alpha)

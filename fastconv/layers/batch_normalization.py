@@ -9,6 +9,7 @@ import numpy as np
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
+from fastconv.utils.arguments import number
 
 
 class BatchNormalization(Layer):
@@ -50,13 +51,9 @@ class BatchNormalization(Layer):
             axis = axis[0]
         if not isinstance(axis, int):
             raise ValueError(f"BatchNormalization: axis must be one number, got {axis!r}")
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNormalization: momentum must be in [0, 1], got {momentum}")
-        if not epsilon >= 0:
-            raise ValueError(f"BatchNormalization: epsilon must be >= 0, got {epsilon}")
         self.axis: int = axis
-        self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
+        self.momentum = number("BatchNormalization", "momentum", momentum, 0, 1)
+        self.epsilon = number("BatchNormalization", "epsilon", epsilon, 0)
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)

@@ -59,7 +59,6 @@ class BaseConvTranspose(BaseConv):
             )
 
     def _kernel_shape(self, channels: int) -> tuple[int, ...]:
-        assert self.filters is not None
         return (*self.kernel_size, self.filters, channels)
 
     def call(self, inputs: Any) -> Any:

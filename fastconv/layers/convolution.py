@@ -12,6 +12,7 @@ from fastconv.layers.configuration import parameters
 from fastconv.layers.images import channel_axis, padding_name, sizes
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
+from fastconv.utils.arguments import whole
 
 
 class BaseConv(Layer):
@@ -27,7 +28,7 @@ class BaseConv(Layer):
 
     def __init__(
         self,
-        filters: int | None,
+        filters: int,
         kernel_size: int | Sequence[int],
         strides: int | Sequence[int] = 1,
         padding: str = "valid",
@@ -47,14 +48,14 @@ class BaseConv(Layer):
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         layer = type(self).__name__
-        self.filters = None if filters is None else sizes(layer, "filters", filters, 1)[0]
+        self.filters = whole(layer, "filters", filters)
         self.kernel_size = sizes(layer, "kernel_size", kernel_size, self.rank)
         self.strides = sizes(layer, "strides", strides, self.rank)
         self.dilation_rate = sizes(layer, "dilation_rate", dilation_rate, self.rank)
-        self.groups = sizes(layer, "groups", groups, 1)[0]
+        self.groups = whole(layer, "groups", groups)
         self.padding = padding_name(layer, padding, causal=self.causal)
         self.data_format = standardize_data_format(data_format)
-        if self.filters is not None and self.filters % self.groups:
+        if self.filters % self.groups:
             raise ValueError(
                 f"{layer}: {self.filters} filters cannot be shared out to {self.groups} groups"
             )
@@ -81,7 +82,6 @@ class BaseConv(Layer):
                 f"layer {self.name!r}: {channels} input channels cannot be shared out to "
                 f"{self.groups} groups"
             )
-        assert self.filters is not None
         return (*self.kernel_size, channels // self.groups, self.filters)
 
     def _add_bias(self, size: int) -> Variable | None:
@@ -103,7 +103,6 @@ class BaseConv(Layer):
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
-        assert self.filters is not None
         self.bias = self._add_bias(self.filters)
 
     def _padding(self) -> str | list[int]:

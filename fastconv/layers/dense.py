@@ -7,6 +7,7 @@ from typing import Any
 from fastconv import activations, constraints, initializers, ops, regularizers
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
+from fastconv.utils.arguments import whole
 
 
 class Dense(Layer):
@@ -39,9 +40,7 @@ class Dense(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        if isinstance(units, bool) or int(units) != units or units < 1:
-            raise ValueError(f"Dense: units must be a positive integer, got {units!r}")
-        self.units = int(units)
+        self.units = whole("Dense", "units", units)
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer)

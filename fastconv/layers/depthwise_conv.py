@@ -8,6 +8,7 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.layers.convolution import BaseConv
 from fastconv.layers.layer import as_float
+from fastconv.utils.arguments import whole
 
 
 class BaseDepthwiseConv(BaseConv):
@@ -32,8 +33,9 @@ class BaseDepthwiseConv(BaseConv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
+        self.depth_multiplier = whole(type(self).__name__, "depth_multiplier", depth_multiplier)
         super().__init__(
-            None,
+            self.depth_multiplier,
             kernel_size,
             strides,
             padding,
@@ -50,12 +52,6 @@ class BaseDepthwiseConv(BaseConv):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        if isinstance(depth_multiplier, bool) or depth_multiplier < 1:
-            raise ValueError(
-                f"{type(self).__name__}: depth_multiplier must be positive, "
-                f"got {depth_multiplier!r}"
-            )
-        self.depth_multiplier = int(depth_multiplier)
 
     def _kernel_shape(self, channels: int) -> tuple[int, ...]:
         return (*self.kernel_size, channels, self.depth_multiplier)

@@ -10,6 +10,7 @@ from fastconv.config import standardize_data_format
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import as_float
 from fastconv.layers.random_layer import RandomLayer
+from fastconv.utils.arguments import number
 
 
 class Dropout(RandomLayer):
@@ -29,9 +30,7 @@ class Dropout(RandomLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed=seed, **kwargs)
-        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
-            raise ValueError(f"{type(self).__name__}: rate must be in [0, 1], got {rate!r}")
-        self.rate = rate
+        self.rate = number(type(self).__name__, "rate", rate, 0, 1)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def _mask_shape(self, inputs: Any) -> Sequence[int | None] | None:
@@ -105,9 +104,7 @@ class GaussianNoise(RandomLayer):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed=seed, **kwargs)
-        if stddev < 0:
-            raise ValueError(f"GaussianNoise: stddev must be >= 0, got {stddev!r}")
-        self.stddev = stddev
+        self.stddev = number("GaussianNoise", "stddev", stddev, 0)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = as_float(inputs)
@@ -124,9 +121,7 @@ class GaussianDropout(RandomLayer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(seed=seed, **kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"GaussianDropout: rate must be in [0, 1), got {rate!r}")
-        self.rate = rate
+        self.rate = number("GaussianDropout", "rate", rate, 0, 1, below=True)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         x = as_float(inputs)

@@ -7,7 +7,8 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Array, Tensor
-from fastconv.layers.layer import Layer, as_size
+from fastconv.layers.layer import Layer
+from fastconv.utils.arguments import whole
 
 
 class Embedding(Layer):
@@ -35,11 +36,8 @@ class Embedding(Layer):
         super().__init__(**kwargs)
         if mask_zero:
             raise ValueError("Embedding: mask_zero=True is not supported, there are no masks")
-        for name, size in (("input_dim", input_dim), ("output_dim", output_dim)):
-            if as_size(size, f"Embedding: {name}") < 1:
-                raise ValueError(f"Embedding: {name} must be at least 1, got {size}")
-        self.input_dim = int(input_dim)
-        self.output_dim = int(output_dim)
+        self.input_dim = whole("Embedding", "input_dim", input_dim)
+        self.output_dim = whole("Embedding", "output_dim", output_dim)
         self.mask_zero = False
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)

@@ -9,6 +9,7 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer, as_float
+from fastconv.utils.arguments import number, whole
 
 
 class _ExampleNormalization(Layer):
@@ -28,7 +29,7 @@ class _ExampleNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.epsilon = float(epsilon)
+        self.epsilon = number(type(self).__name__, "epsilon", epsilon, 0)
         self.center = bool(center)
         self.scale = bool(scale)
         self.beta_initializer = initializers.get(beta_initializer)
@@ -138,7 +139,7 @@ class GroupNormalization(_ExampleNormalization):
         **kwargs: Any,
     ) -> None:
         super().__init__(epsilon, center, scale, **kwargs)
-        self.groups = groups
+        self.groups = whole("GroupNormalization", "groups", groups, -1)
         self.axis = axis
 
     def build(self, input_shape: Any) -> None:
@@ -200,7 +201,7 @@ class RMSNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.axis = axis if isinstance(axis, int) else list(axis)
-        self.epsilon = float(epsilon)
+        self.epsilon = number("RMSNormalization", "epsilon", epsilon, 0)
 
     def build(self, input_shape: Any) -> None:
         axes = [self.axis] if isinstance(self.axis, int) else self.axis

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fastconv import ops
@@ -12,6 +12,7 @@ from fastconv.layers.images import channels_last, restored, sizes
 from fastconv.layers.input_spec import InputSpec
 from fastconv.layers.layer import Layer
 from fastconv.ops.image import resize
+from fastconv.utils.arguments import is_whole
 
 Pairs = tuple[tuple[int, int], tuple[int, int]]
 
@@ -45,12 +46,15 @@ class Reshape(Layer):
         ValueError: if the sizes do not fit.
     """
 
-    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        target = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
-        if sum(d == -1 for d in target) > 1 or any(d == 0 or d < -1 for d in target):
-            raise ValueError(f"Reshape: bad target_shape {target_shape!r}")
-        self.target_shape = target
+        target = tuple(target_shape) if isinstance(target_shape, Iterable) else (target_shape,)
+        if not all(is_whole(d) and (d == -1 or d > 0) for d in target) or target.count(-1) > 1:
+            raise ValueError(
+                "Reshape: target_shape must be positive whole numbers, of which one may be -1, got "
+                f"{target_shape!r}"
+            )
+        self.target_shape = tuple(int(d) for d in target)
 
     def call(self, inputs: Any) -> Any:
         size = math.prod(inputs.shape[1:])
@@ -70,11 +74,12 @@ class Reshape(Layer):
 class Permute(Layer):
     """Reorders the dimensions of an example; ``dims`` counts from 1, the batch stays first."""
 
-    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(dims)
-        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+        given = tuple(dims) if isinstance(dims, Iterable) else (dims,)
+        if not all(map(is_whole, given)) or sorted(given) != list(range(1, len(given) + 1)):
             raise ValueError(f"Permute: dims must be a permutation of 1, 2, ..., got {dims!r}")
+        self.dims = tuple(int(d) for d in given)
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: Any) -> Any:
@@ -279,10 +284,12 @@ def _rows(x: Any) -> int:
 
 
 def _pairs(layer: str, argument: str, value: Any) -> Pairs:
-    if isinstance(value, int) or all(isinstance(v, int) for v in value):
+    if isinstance(value, int) or (
+        isinstance(value, Sequence) and all(isinstance(v, int) for v in value)
+    ):
         y, x = sizes(layer, argument, value, 2, zero=True)
         return (y, y), (x, x)
-    if len(value) != 2:
+    if not hasattr(value, "__len__") or len(value) != 2:
         raise ValueError(
             f"{layer}: {argument} must be a number, two numbers or two pairs, got {value!r}"
         )

@@ -8,6 +8,7 @@ from typing import Any
 from fastconv import constraints, initializers, ops, regularizers
 from fastconv.layers.convolution import BaseConv
 from fastconv.layers.layer import as_float
+from fastconv.utils.arguments import whole
 
 
 class BaseSeparableConv(BaseConv):
@@ -51,7 +52,7 @@ class BaseSeparableConv(BaseConv):
             bias_constraint=bias_constraint,
             **kwargs,
         )
-        self.depth_multiplier = int(depth_multiplier)
+        self.depth_multiplier = whole(type(self).__name__, "depth_multiplier", depth_multiplier)
         self.depthwise_initializer = initializers.get(depthwise_initializer)
         self.pointwise_initializer = initializers.get(pointwise_initializer)
         self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
@@ -60,7 +61,6 @@ class BaseSeparableConv(BaseConv):
         self.pointwise_constraint = constraints.get(pointwise_constraint)
 
     def build(self, input_shape: Any) -> None:
-        assert self.filters is not None
         channels = self._channels(input_shape)
         self.depthwise_kernel = self.add_weight(
             name="depthwise_kernel",
