@@ -524,6 +524,7 @@ def test_a_layer_knows_shapes_and_tensors_once_it_is_called() -> None:
     assert (layer.input_shape, layer.output_shape) == ((None, 4), (None, 3))
     x = layers.Input((4,))
     y = layer(x)
+    layer(layers.Input((4,)))
     assert layer.input is x
     assert layer.output is y
     assert repr(layer) == "<Dense name=own, built=True>"

@@ -385,12 +385,13 @@ class Layer(Configured, WeightHolder):
 
     @property
     def input(self) -> Any:
-        """The tensors of the layer's only call in a functional model."""
-        return self._only_node().inputs
+        """The tensors that the layer was first called on in a functional model, as in Keras."""
+        return self._first_node().inputs
 
     @property
     def output(self) -> Any:
-        return self._only_node().outputs
+        """The tensors that its first call returned."""
+        return self._first_node().outputs
 
     @property
     def input_shape(self) -> Any:
@@ -407,7 +408,7 @@ class Layer(Configured, WeightHolder):
             return map_structure(lambda t: t.shape, self._inbound_nodes[0].outputs)
         return self.compute_output_shape(self.input_shape)
 
-    def _only_node(self) -> FunctionalNode:
+    def _first_node(self) -> FunctionalNode:
         if not self._inbound_nodes:
             raise AttributeError(
                 f"layer {self.name!r} has not been called on symbolic tensors: it has no input or "
