@@ -151,3 +151,32 @@ def test_rows_repeated_for_each_example() -> None:
         ops.repeat(np.ones((2, 4)), ops.shape(x)[0], axis=0)
     with pytest.raises(ValueError, match=r"tile: repeats must be whole numbers"):
         ops.tile(token, (1, ops.shape(x)[0]))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        ops.convert_to_tensor,
+        lambda v: ops.convert_to_tensor(x=v),
+        lambda v: ops.tile(v, 1),
+        lambda v: ops.pad(v, 0, mode="edge"),
+        lambda v: ops.array_split(v, 2)[0],
+        lambda v: ops.cast(v, "float32"),
+        ops.transpose,
+    ],
+)
+def test_no_result_is_the_memory_of_a_variable(function: Callable[[Any], Any]) -> None:
+    variable = fastconv.Variable(np.ones((2, 3), np.float32))
+    before = function(variable)
+    kept = before.copy()
+    variable.assign(np.zeros((2, 3)))
+    np.testing.assert_array_equal(before, kept)
+
+
+def test_reading_a_variable_changes_none() -> None:
+    """Packed weights of other models stay."""
+    variable = fastconv.Variable(np.ones((2, 3), np.float32))
+    before = fastconv.Variable.changes
+    ops.add(variable, 1.0)
+    _ = variable + 0.0, ops.sum(variable), variable[0]
+    assert fastconv.Variable.changes == before

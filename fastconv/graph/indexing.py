@@ -20,7 +20,7 @@ def getitem(x: Any, key: Any) -> Any:
     """
     if isinstance(x, Variable):
         if current_trace() is None:
-            return np.array(x.data[key])
+            return np.array(x._data[key])
         x = as_tensor(x)
     keys = _expand(x, key if isinstance(key, tuple) else (key,))
     starts, stops, steps = [0] * x.ndim, sized(x.shape), [1] * x.ndim

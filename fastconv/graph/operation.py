@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+
 from fastconv.graph.primitive import bind, current_trace
 from fastconv.graph.primitives.common import batch_of, sized
 from fastconv.graph.structure import flatten, map_structure
-from fastconv.graph.tensor import Tensor
+from fastconv.graph.tensor import Tensor, Variable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,11 +34,26 @@ def operation(function: Callable[P, R]) -> Callable[P, R]:
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         results = function(*args, **kwargs)
-        if isinstance(results, (Tensor, list, tuple)) and current_trace() is None:
+        if current_trace() is not None:
+            return results
+        if isinstance(results, (Tensor, list, tuple)):
             results = _remembered(Operation(call, args, kwargs), results)
-        return results
+        variables = [x for x in (*args, *kwargs.values()) if isinstance(x, Variable)]
+        return _owned(results, variables) if variables else results
 
     return call
+
+
+def _owned(results: Any, variables: list[Variable]) -> Any:
+    """``results``, copied where they are the memory of a variable, which changes in place."""
+
+    def own(y: Any) -> Any:
+        shared = isinstance(y, np.ndarray) and any(
+            np.may_share_memory(y, v._data) for v in variables
+        )
+        return y.copy() if shared else y
+
+    return map_structure(own, results)
 
 
 def _remembered(made: Operation, results: Any) -> Any:

@@ -153,13 +153,13 @@ def tracing(trace: Trace | None = None) -> Iterator[Trace]:
 
 def as_array(value: Any, like: str | None = None) -> Array:
     """A NumPy array of a dtype that programs know: float64 and float16 become float32, a Python
-    integer takes the dtype of the tensor beside it.
+    integer takes the dtype of the tensor beside it. That of a variable is its own, to be read.
 
     Raises:
         TypeError: for arrays of complex numbers, objects or text.
     """
     if isinstance(value, Variable):
-        return value.data
+        return value._data
     if isinstance(value, (bool, np.bool_)):
         return np.asarray(value)
     if isinstance(value, float):

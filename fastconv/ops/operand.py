@@ -15,8 +15,8 @@ def operand(x: Any) -> Any:
     """An array or a symbolic tensor; a variable is read."""
     if isinstance(x, Tensor):
         return x
-    if isinstance(x, Variable):
-        return as_tensor(x) if current_trace() is not None else x.data
+    if isinstance(x, Variable) and current_trace() is not None:
+        return as_tensor(x)
     return as_array(x)
 
 
