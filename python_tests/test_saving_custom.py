@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from fastconv import layers
 from fastconv.models import Model, Sequential, load_model
 from fastconv.saving import (
+    custom_object_scope,
     deserialize_keras_object,
+    get_registered_object,
     register_keras_serializable,
     serialize_keras_object,
 )
@@ -83,6 +86,14 @@ def test_custom_objects(tmp_path: Path) -> None:
         load_model(path)
     again = load_model(path, custom_objects={"Unregistered": Unregistered})
     assert again.layers[0].times == 5.0
+
+
+def test_a_scope_is_of_one_thread() -> None:
+    inside = {"Unregistered": Unregistered}
+    with custom_object_scope(inside), ThreadPoolExecutor(1) as pool:
+        assert get_registered_object("Unregistered") is Unregistered
+        assert pool.submit(get_registered_object, "Unregistered").result() is None
+    assert get_registered_object("Unregistered") is None
 
 
 def test_a_subclass_of_model(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import numpy as np
@@ -34,7 +35,7 @@ _UNSAFE = ("__lambda__", "__typespec__")
 
 _registered: dict[str, Any] = {}  # "package>name" -> class or function
 _names: dict[Any, str] = {}
-_scoped: list[Mapping[str, Any]] = []
+_scopes: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("scopes", default=())
 
 
 def register_keras_serializable(
@@ -78,7 +79,12 @@ def get_registered_object(
     module_objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """The class or function of a name, or None."""
-    for scope in (custom_objects or {}, *reversed(_scoped), _registered, module_objects or {}):
+    for scope in (
+        custom_objects or {},
+        *reversed(_scopes.get()),
+        _registered,
+        module_objects or {},
+    ):
         if name in scope:
             return scope[name]
     return None
@@ -86,12 +92,13 @@ def get_registered_object(
 
 @contextmanager
 def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
-    """Inside, ``custom_objects`` (name -> class or function) are known when files are read."""
-    _scoped.append(custom_objects)
+    """Inside, ``custom_objects`` (name -> class or function) are known when files are read; to this
+    thread."""
+    token = _scopes.set((*_scopes.get(), custom_objects))
     try:
         yield
     finally:
-        _scoped.remove(custom_objects)
+        _scopes.reset(token)
 
 
 CustomObjectScope = custom_object_scope

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastconv.config import set_random_seed
 from fastconv.utils.dataset_utils import PyDataset, Sequence
-from fastconv.utils.file_utils import get_file
-from fastconv.utils.image_dataset_utils import image_dataset_from_directory
-from fastconv.utils.image_utils import array_to_img, img_to_array, load_img, save_img
 from fastconv.utils.numerical_utils import normalize, to_categorical
 
 if TYPE_CHECKING:
@@ -27,19 +24,28 @@ if TYPE_CHECKING:
         serialize_keras_object,
     )
     from fastconv.training.gradient_check import check_gradients
+    from fastconv.utils.file_utils import get_file
+    from fastconv.utils.image_dataset_utils import image_dataset_from_directory
+    from fastconv.utils.image_utils import array_to_img, img_to_array, load_img, save_img
 
-_ELSEWHERE = {  # found here as well; imported when used, for they are above this package
+_ELSEWHERE = {  # imported when used: what is above this package, and what takes long to load
     "CustomObjectScope": "fastconv.saving",
     "Progbar": "fastconv.callbacks",
+    "array_to_img": "fastconv.utils.image_utils",
     "check_gradients": "fastconv.training.gradient_check",
     "clear_session": "fastconv.compat.backend",
     "custom_object_scope": "fastconv.saving",
     "deserialize_keras_object": "fastconv.saving",
     "get_custom_objects": "fastconv.saving",
+    "get_file": "fastconv.utils.file_utils",
     "get_registered_name": "fastconv.saving",
     "get_registered_object": "fastconv.saving",
+    "image_dataset_from_directory": "fastconv.utils.image_dataset_utils",
+    "img_to_array": "fastconv.utils.image_utils",
+    "load_img": "fastconv.utils.image_utils",
     "plot_model": "fastconv.models.drawing",
     "register_keras_serializable": "fastconv.saving",
+    "save_img": "fastconv.utils.image_utils",
     "serialize_keras_object": "fastconv.saving",
 }
 
