@@ -75,6 +75,17 @@ def test_schedules_set_the_rate_of_every_step():
         np.testing.assert_array_equal(v, w)
 
 
+def test_a_fit_without_a_step_leaves_the_weights_alone():
+    model = compiled(optimizers.SGD(0.1, use_ema=True))
+    for again in ({"epochs": 0}, {"epochs": 3, "initial_epoch": 3}):
+        before = [np.ones_like(w) for w in model.get_weights()]
+        model.set_weights(before)
+        model.fit(X, Y, verbose=0, **again)
+        for v, w in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(v, w)
+        model.fit(X, Y, verbose=0)
+
+
 def test_frozen_layers_keep_their_weights_after_compile():
     model = compiled()
     model.fit(X, Y, verbose=0)

@@ -100,7 +100,7 @@ class Fitting:
             if not self._epoch():
                 break
         optimizer = self.compiled.optimizer
-        if optimizer.use_ema:
+        if optimizer.use_ema and self.position.epochs:  # else nothing has been averaged
             optimizer.finalize_variable_values(model.trainable_weights)
         self.callbacks.call("train_end", self.logs)
 
