@@ -2,6 +2,7 @@
 
 import re
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -316,6 +317,10 @@ def test_wrong_use():
         callbacks.EarlyStopping(mode="best")
     with pytest.raises(ValueError, match="save_freq"):
         callbacks.ModelCheckpoint("m.keras", save_freq="day")
+    with pytest.raises(ValueError, match=r"must end in \.keras, \.h5 or \.hdf5, got 'm\.ckpt'"):
+        callbacks.ModelCheckpoint("m.ckpt")
+    with pytest.raises(ValueError, match=r"must end in \.weights\.h5, \.h5 or .*'m\.weights'"):
+        callbacks.ModelCheckpoint(Path("m.weights"), save_weights_only=True)
     with pytest.raises(TypeError, match=r"fastconv\.callbacks\.Callback"):
         model().fit(X, Y, callbacks=["early"], verbose=0)
     with pytest.warns(UserWarning, match="not available"):

@@ -255,7 +255,8 @@ class ModelCheckpoint(Monitor):
 
     Args:
         filepath: may contain ``{epoch}`` and keys of the logs, as in
-            ``"{epoch:02d}-{val_loss:.2f}.keras"``. Weights go to ``.weights.h5`` or ``.h5``.
+            ``"{epoch:02d}-{val_loss:.2f}.keras"``. Models go to ``.keras``, ``.h5`` or ``.hdf5``,
+            weights to ``.weights.h5``, ``.h5`` or ``.hdf5``.
         monitor: a key of the logs.
         verbose: 1 prints when it saves.
         save_best_only: only when the monitored value has improved.
@@ -265,7 +266,7 @@ class ModelCheckpoint(Monitor):
         initial_value_threshold: the value to improve on at first.
 
     Raises:
-        ValueError: for another ``save_freq``.
+        ValueError: for another ``save_freq``, or another ending of ``filepath``.
     """
 
     def __init__(
@@ -284,6 +285,12 @@ class ModelCheckpoint(Monitor):
             raise ValueError(
                 "ModelCheckpoint: save_freq must be 'epoch' or a number of batches, "
                 f"got {save_freq!r}"
+            )
+        endings = (".weights.h5" if save_weights_only else ".keras", ".h5", ".hdf5")
+        if not str(filepath).endswith(endings):
+            raise ValueError(
+                f"ModelCheckpoint: filepath must end in {', '.join(endings[:-1])} or "
+                f"{endings[-1]}, got {str(filepath)!r}"
             )
         self.filepath = str(filepath)
         self.verbose = verbose
