@@ -79,6 +79,7 @@ WRONG_DATA = [
     ({"verbose": 3}, "verbose"),
     ({"class_weight": {"cat": 2.0}}, "classes and weights must be numbers, got 'cat': 2.0"),
     ({"class_weight": {1: None}}, "classes and weights must be numbers, got 1: None"),
+    ({"class_weight": {0.9: 2.0}}, "class_weight: classes must be whole numbers, got 0.9"),
     ({"x": None}, "x is None"),
     ({"x": [IMAGES, IMAGES]}, "x has 2 rows and y has 12"),
 ]

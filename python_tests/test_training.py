@@ -372,10 +372,12 @@ def test_classes_without_a_weight_weigh_1():
     assert a == b
 
 
-def test_class_weights_multiply_row_weights():
+@pytest.mark.parametrize("shape", [(75,), (75, 1)])
+def test_class_weights_multiply_row_weights(shape):
     by_both, by_hand = compiled("sgd"), compiled("sgd")
     rows = np.linspace(0.5, 2.0, 75)
-    by_both.fit(X, Y, sample_weight=rows, class_weight={0: 1.0, 1: 3.0}, verbose=0)
+    weights = {0: 1.0, 1: 3.0}
+    by_both.fit(X, Y, sample_weight=rows.reshape(shape), class_weight=weights, verbose=0)
     by_hand.fit(X, Y, sample_weight=rows * np.where(Y == 1, 3.0, 1.0), verbose=0)
     for v, w in zip(by_both.get_weights(), by_hand.get_weights(), strict=True):
         np.testing.assert_allclose(v, w, rtol=1e-6)

@@ -240,8 +240,8 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
 
     Raises:
         TypeError: if ``class_weight`` is no dictionary.
-        ValueError: without targets, with several outputs, or for a class or weight that is no
-            number.
+        ValueError: without targets, with several outputs, or for a class that is no whole number or
+            a weight that is no number.
     """
     if not isinstance(class_weight, Mapping):
         raise TypeError(
@@ -267,11 +267,14 @@ def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
     weights = np.ones(labels.shape, np.float32)
     for label, weight in class_weight.items():
         try:
-            weights[labels == int(label)] = float(weight)
+            number, factor = float(label), float(weight)
         except (TypeError, ValueError):
             raise ValueError(
                 f"class_weight: classes and weights must be numbers, got {label!r}: {weight!r}"
             ) from None
+        if not number.is_integer():
+            raise ValueError(f"class_weight: classes must be whole numbers, got {label!r}")
+        weights[labels == number] = factor
     return weights
 
 

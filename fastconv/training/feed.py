@@ -226,7 +226,8 @@ def feed_of(
     if class_weight is not None:
         weights = class_weights(class_weight, rows.y)
         if rows.weight is not None:
-            weights = weights * rows.weight.arrays[0].astype(np.float32)
+            given = rows.weight.arrays[0].astype(np.float32)
+            weights = given * weights.reshape(-1, *[1] * (given.ndim - 1))
         rows.weight = Group([weights])
     build_for(model, rows.x)
     specs = input_specs(model, rows.x)
