@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from real_keras import import_keras
 
-from fastconv import metrics
+from fastconv import metrics, ops
 from fastconv.graph.primitive import tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor
@@ -157,8 +157,6 @@ def test_custom_metric():
             self.inner = metrics.Mean()
 
         def update_state(self, y_true, y_pred, sample_weight=None):
-            from fastconv import ops
-
             self.seen.assign(ops.maximum(self.seen, ops.max(y_pred)))
             self.inner.update_state(y_pred)
 
@@ -267,6 +265,32 @@ def test_metrics_whose_size_the_data_gives_in_training():
     expected = [metrics.F1Score(average="macro"), metrics.R2Score(), metrics.OneHotMeanIoU(6)]
     for name, metric in zip(names, expected, strict=True):
         assert logs[name] == pytest.approx(float(metric(ONE_HOT, predicted)), rel=1e-5)
+
+
+def test_results_of_any_rank_are_lists_in_histories():
+    import fastconv
+
+    class Confusion(metrics.Metric):
+        def __init__(self):
+            super().__init__(name="confusion")
+            self.counts = self.add_variable((6, 6))
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            pairs = y_true[:, :, None] * y_pred[:, None, :]
+            self.counts.assign_add(ops.sum(pairs, axis=0))
+
+        def result(self):
+            return self.counts.numpy()
+
+    layers = fastconv.layers
+    model = fastconv.Sequential([layers.Input((6,)), layers.Dense(6, activation="softmax")])
+    model.compile("sgd", "categorical_crossentropy", metrics=[Confusion()])
+    history = model.fit(LOGITS, ONE_HOT, epochs=2, verbose=0).history["confusion"]
+    expected = ONE_HOT.T @ model.predict(LOGITS)
+    _, found = model.evaluate(LOGITS, ONE_HOT, verbose=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert np.shape(history) == (2, 6, 6)
+    assert isinstance(history[0][0][0], float)
 
 
 def test_scores_of_nothing_and_of_too_many_regressors():

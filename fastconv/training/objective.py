@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fastconv import losses, metrics, ops, optimizers
 from fastconv.graph.primitive import bind
 from fastconv.graph.tensor import Tensor
@@ -188,7 +190,8 @@ class Compiled:
 
 
 def results_of(listed: Sequence[Metric], reported: Mapping[Metric, str]) -> dict[str, Any]:
-    """Every result as a Python number (or list), by the name it is reported by, or the metric's."""
+    """Every result as a Python number (or a list, or lists of lists), by the name it is reported by,
+    or the metric's."""
     found: dict[str, Any] = {}
     for metric in listed:
         result = metric.result()
@@ -225,7 +228,7 @@ def _is_one_of(identifier: Any, names: set[str]) -> bool:
 
 
 def _number(value: Any) -> Any:
-    return float(value) if getattr(value, "ndim", 0) == 0 else [float(v) for v in value]
+    return float(value) if np.ndim(value) == 0 else np.asarray(value, np.float64).tolist()
 
 
 def _leaves(given: Any) -> list[Any]:
