@@ -64,6 +64,16 @@ def test_every_dtype_of_labels(model, dtype):
     assert model.evaluate(X / 200, Y.astype(dtype)[:, None], verbose=0) == expected
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint32", "uint64"])
+def test_targets_that_int32_does_not_hold(model, dtype):
+    net = Sequential([layers.Input((5,)), layers.Dense(1, kernel_initializer="zeros")])
+    net.compile("sgd", "mae")
+    large = np.full((30, 1), 3_000_000_000, dtype)
+    assert net.evaluate(X, large, verbose=0) == 3e9
+    with pytest.raises(ValueError, match=r"labels must be from 0 to 2; y holds 3e\+09"):
+        model.fit(X, large, verbose=0)
+
+
 def test_layouts(model):
     expected = model.predict(X)
     frozen = X.copy()

@@ -161,6 +161,13 @@ def test_ranks_are_matched():
     )
 
 
+def test_targets_that_int32_does_not_hold():
+    far, zero = np.array([[3_000_000_000]]), np.zeros((1, 1), "float32")
+    assert float(losses.mae(far, zero)[0]) == float(losses.MeanAbsoluteError()(far, zero)) == 3e9
+    with pytest.raises(ValueError, match="labels must be from 0 to 4"):
+        losses.sparse_categorical_crossentropy(np.array([2**32]), SIMPLEX[:1])
+
+
 def test_ignored_class_has_no_loss():
     labels = LABELS.copy()
     labels[2] = -1

@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 
 from fastconv import ops
-from fastconv.graph.tensor import Tensor, Variable
+from fastconv.graph.tensor import Array, Tensor, Variable
 
 REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum", "none", None)
 LossFunction = Callable[..., Any]
+
+
+def whole_dtype(array: Array) -> str:
+    """``int32`` for whole numbers, or ``float32`` where they are too large for it."""
+    if np.can_cast(array.dtype, np.int32) or array.size == 0:
+        return "int32"
+    held = np.iinfo(np.int32)
+    return "int32" if held.min <= array.min() and array.max() <= held.max else "float32"
 
 
 def operand(value: Any, dtype: str | None = None) -> Any:
@@ -23,7 +31,7 @@ def operand(value: Any, dtype: str | None = None) -> Any:
         if value.dtype in (np.float64, np.float16):
             value = value.astype(np.float32)
         elif value.dtype in (np.int64, np.uint32, np.uint64, np.int16, np.uint16, np.int8):
-            value = value.astype(np.int32)
+            value = value.astype(whole_dtype(value))
     return value if dtype is None or str(value.dtype) == dtype else ops.cast(value, dtype)
 
 

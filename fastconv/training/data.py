@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.tensor import Array, Shape
+from fastconv.losses.loss import whole_dtype
 
 CHUNK = 1 << 18  # elements looked at together for NaN
 
@@ -229,10 +230,11 @@ def _hint(shape: tuple[int, ...], want: Shape) -> str:
 
 
 def target_dtype(array: Array) -> str:
-    """How targets enter a program: whole numbers as int32, images and real numbers as float32."""
+    """How targets enter a program: whole numbers as int32 where it holds them, images and real
+    numbers as float32."""
     if array.dtype.kind == "f" or (array.dtype == np.uint8 and array.ndim > 2):
         return "float32"
-    return "int32"
+    return whole_dtype(array)
 
 
 def class_weights(class_weight: Mapping[Any, float], y: Group | None) -> Array:
