@@ -359,3 +359,41 @@ def test_a_bad_batch_stops_without_harm(model):
         model.fit(batches(), verbose=0)
     assert int(model.optimizer.iterations) == 1
     assert np.isfinite(model.predict(IMAGES)).all()
+
+
+def test_labels_of_every_batch_are_looked_at(model):
+    def batches(wrong):
+        yield IMAGES, LABELS
+        yield IMAGES[:8], spoil(LABELS, wrong)[:8]
+
+    for wrong in (4, -1):
+        with pytest.raises(ValueError, match=f"'classes' has 4 classes.*; y holds {wrong}"):
+            model.fit(batches(wrong), verbose=0)
+        with pytest.raises(ValueError, match=f"y holds {wrong}"):
+            model.evaluate(batches(wrong), verbose=0)
+    assert int(model.optimizer.iterations) == 2
+    assert np.isfinite(model.predict(IMAGES)).all()
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(ignore_class=-1))
+    assert np.isfinite(model.fit(batches(-1), verbose=0).history["loss"][0])
+    with pytest.raises(ValueError, match="y holds -2"):
+        model.fit(batches(-2), verbose=0)
+
+
+def scaled(y_true, y_pred):
+    return 2 * losses.sparse_categorical_crossentropy(y_true, y_pred)
+
+
+def by_ops(y_true, y_pred):
+    return ops.sparse_categorical_crossentropy(ops.cast(y_true, "int32"), y_pred)
+
+
+@pytest.mark.parametrize("loss", [scaled, by_ops, losses.CategoricalGeneralizedCrossEntropy()])
+@pytest.mark.parametrize("shape", [(12,), (12, 1)])
+def test_labels_of_every_loss_of_labels_are_looked_at(loss, shape):
+    model = net()
+    model.compile("sgd", loss)
+    for wrong in (4, -1):
+        with pytest.raises(ValueError, match=f"'classes' has 4 classes.*; y holds {wrong}"):
+            model.fit(IMAGES, spoil(LABELS, wrong).reshape(shape), verbose=0)
+    assert int(model.optimizer.iterations) == 0
+    assert np.isfinite(model.fit(IMAGES, LABELS.reshape(shape), verbose=0).history["loss"][0])

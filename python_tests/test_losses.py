@@ -168,6 +168,16 @@ def test_targets_that_int32_does_not_hold():
         losses.sparse_categorical_crossentropy(np.array([2**32]), SIMPLEX[:1])
 
 
+@pytest.mark.parametrize("wrong", [-1, 5])
+def test_labels_are_among_the_classes(wrong):
+    labels = LABELS.copy()
+    labels[2] = wrong
+    generalized = losses.CategoricalGeneralizedCrossEntropy()
+    for loss in (losses.sparse_categorical_crossentropy, generalized):
+        with pytest.raises(ValueError, match=f"labels must be from 0 to 4, got .*{wrong}"):
+            loss(labels, SIMPLEX)
+
+
 def test_ignored_class_has_no_loss():
     labels = LABELS.copy()
     labels[2] = -1

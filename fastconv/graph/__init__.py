@@ -4,6 +4,7 @@ from fastconv.graph.autodiff import gradients
 from fastconv.graph.operation import Operation, operation
 from fastconv.graph.primitive import (
     PRIMITIVES,
+    Indices,
     Node,
     Primitive,
     Trace,
@@ -22,6 +23,7 @@ from fastconv.graph import primitives  # isort: skip  (registers the primitives)
 __all__ = [
     "PRIMITIVES",
     "Array",
+    "Indices",
     "Node",
     "Operation",
     "Primitive",

@@ -65,14 +65,24 @@ class Node:
         return f"<{self.op.name}({shapes}) -> {', '.join(str(t.shape) for t in self.outputs)}>"
 
 
+@dataclass(frozen=True, slots=True)
+class Indices:
+    """A tensor whose values must be from 0 to ``count - 1``, ``ignored`` apart: rows of what
+    ``layer`` looks up, or labels of classes without one."""
+
+    tensor: Tensor
+    count: int
+    ignored: int | None = None
+    layer: str | None = None
+
+
 class Trace:
-    """What is recorded while a program is traced: leaves, variable updates, added losses, and what
-    layers look up."""
+    """What is recorded while a program is traced: leaves, updates of variables, losses, indices."""
 
     def __init__(self) -> None:
         self.updates: dict[Variable, Tensor] = {}
         self.losses: list[Tensor] = []
-        self.lookups: list[tuple[Tensor, str, int]] = []  # indices, the layer, rows of its table
+        self.indices: list[Indices] = []
         self.streams = 0  # random streams handed out
         self._leaves: dict[int, tuple[Any, Tensor]] = {}
         self._read: dict[Variable, list[Tensor]] = {}  # updated values, as they were read

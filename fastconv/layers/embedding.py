@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
-from fastconv.graph.primitive import current_trace
+from fastconv.graph.primitive import Indices, current_trace
 from fastconv.graph.tensor import Array, Tensor
 from fastconv.layers.layer import Layer
 from fastconv.utils.arguments import whole
@@ -62,9 +62,9 @@ class Embedding(Layer):
         x = ops.convert_to_tensor(inputs)
         trace = current_trace()
         if not isinstance(x, Tensor):
-            check_indices(x, self.name, self.input_dim)
+            check_rows(x, self.name, self.input_dim)
         elif trace is not None:
-            trace.lookups.append((x, self.name, self.input_dim))
+            trace.indices.append(Indices(x, self.input_dim, layer=self.name))
         indices = x if str(x.dtype) == "int32" else ops.cast(x, "int32")
         return ops.take(self.embeddings, indices, axis=0)
 
@@ -83,7 +83,7 @@ class Embedding(Layer):
         }
 
 
-def check_indices(indices: Array, layer: str, rows: int) -> None:
+def check_rows(indices: Array, layer: str, rows: int) -> None:
     """Raises ValueError where an index has no row in the table of a layer."""
     if indices.size == 0:
         return

@@ -18,8 +18,8 @@ def whole_dtype(array: Array) -> str:
     """``int32`` for whole numbers, or ``float32`` where they are too large for it."""
     if np.can_cast(array.dtype, np.int32) or array.size == 0:
         return "int32"
-    held = np.iinfo(np.int32)
-    return "int32" if held.min <= array.min() and array.max() <= held.max else "float32"
+    held = array.min().item() >= -(2**31) and array.max().item() < 2**31
+    return "int32" if held else "float32"
 
 
 def operand(value: Any, dtype: str | None = None) -> Any:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import numpy as np
-
 from fastconv import config, ops
 from fastconv.graph.tensor import Tensor
 from fastconv.losses.loss import LossFunctionWrapper, operand, pair, weighted
+from fastconv.ops.crossentropy import expect_labels
 
 Reduction = str | None
 
@@ -159,14 +158,11 @@ def sparse_categorical_crossentropy(
         )
     valid = None
     if ignore_class is not None:
+        expect_labels(name, y_true, y_pred, int(ignore_class))
         valid = ops.not_equal(y_true, int(ignore_class))
         y_true = ops.where(valid, y_true, 0)
         if str(y_true.dtype) != "int32":
             y_true = ops.cast(y_true, "int32")
-    if isinstance(y_true, np.ndarray) and y_true.size:
-        classes, low, high = y_pred.shape[-1], y_true.min(), y_true.max()
-        if low < 0 or high >= classes:
-            raise ValueError(f"{name}: labels must be from 0 to {classes - 1}, got {low} to {high}")
     logits = _are_logits(y_pred, "softmax", from_logits)
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, from_logits=logits)
     return values if valid is None else ops.where(valid, values, 0.0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastconv import config, ops
 from fastconv.losses.loss import LossFunctionWrapper, operand, pair
+from fastconv.ops.crossentropy import expect_labels
 
 
 def categorical_focal_crossentropy(
@@ -51,10 +52,14 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
         y_true: integer labels, of shape ``y_pred.shape[:-1]`` or with one more dimension of 1.
         y_pred: probabilities.
         q: between 0 and 1.
+
+    Raises:
+        ValueError: if an array of labels holds other classes.
     """
     y_true, y_pred = operand(y_true, "int32"), operand(y_pred, "float32")
     if len(y_true.shape) == len(y_pred.shape):
         y_true = ops.squeeze(y_true, axis=-1)
+    expect_labels("categorical_generalized_cross_entropy", y_true, y_pred)
     p = ops.sum(y_pred * ops.one_hot(y_true, y_pred.shape[-1]), axis=-1)
     return (1.0 - ops.power(p, float(q))) / q
 

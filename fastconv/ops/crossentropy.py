@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastconv.graph import Tensor, bind, operation
+from fastconv.graph import Indices, Tensor, bind, current_trace, operation
 from fastconv.graph.primitives.common import is_float, sized
 from fastconv.graph.primitives.pointwise import autocast
 from fastconv.ops.elementwise import clip
@@ -58,6 +58,23 @@ def categorical_crossentropy(
     return bind("negative", bind("sum", terms, axes=[output.ndim - 1], keepdims=0))
 
 
+def expect_labels(name: str, labels: Any, output: Any, ignored: int | None = None) -> None:
+    """Raise ValueError for labels that are not among the classes of an output: now for those in an
+    array; of a program's it is noted, for when its data are prepared."""
+    classes = output.shape[-1]
+    if isinstance(labels, Tensor):
+        trace = current_trace()
+        if trace is not None and classes is not None:
+            trace.indices.append(Indices(labels, classes, ignored))
+        return
+    if ignored is not None:
+        labels = labels[labels != ignored]
+    if labels.size:
+        low, high = labels.min(), labels.max()
+        if low < 0 or high >= classes:
+            raise ValueError(f"{name}: labels must be from 0 to {classes - 1}, got {low} to {high}")
+
+
 @operation
 def sparse_categorical_crossentropy(
     target: Any, output: Any, from_logits: bool = False, axis: int = -1
@@ -77,6 +94,7 @@ def sparse_categorical_crossentropy(
             f"sparse_categorical_crossentropy: target must have shape {tuple(output.shape[:-1])} "
             f"for an output of shape {output.shape}, got {target.shape}"
         )
+    expect_labels("sparse_categorical_crossentropy", target, output)
     if dtype_of(target) != "int32":
         target = bind("cast", target, dtype="int32")
     logits = output if from_logits else _logits(output, "softmax")

@@ -60,7 +60,7 @@ def cached(model: Compiling, mode: str, feed: Feed, trained: Signature | None) -
         *((a, 1.0, 0.0) for a in features),
         *(feed.sources[i][1:] for i in (*split.kept, *range(rows, len(feed.sources)))),
     ]
-    made = Step(split.tail, len(arrays), None, step.output_shapes)
+    made = Step(split.tail, len(arrays), None)
     model._current_plans().step(mode, signature, lambda: made)
     sources = [(i, *source) for i, source in enumerate(arrays)]
     return ArrayFeed(signature, sources, feed.rows, feed.batch, feed.capacity)

@@ -8,15 +8,14 @@ from typing import Any
 
 from fastconv.graph.tensor import Array, Variable
 from fastconv.layers.building import by_one_thread
-from fastconv.training.data import Group, Rows
-from fastconv.training.feed import ArrayFeed, Feed, input_specs, make_feed
-from fastconv.training.labels import check_labels
+from fastconv.training.data import Group
+from fastconv.training.feed import ArrayFeed, BatchFeed, Feed, input_specs, make_feed
+from fastconv.training.indices import check_indices
 from fastconv.training.objective import Compiled, metrics_in_attributes, results_of
 from fastconv.training.programs import (
     Plans,
     Signature,
     Step,
-    by_output,
     predict_step,
     step_counter,
     test_step,
@@ -52,8 +51,8 @@ class Inference:
         flags = x.flags
         if not (flags.c_contiguous and flags.aligned):
             x = x.copy()
-        if step.lookups:
-            step.check_indices((x,))
+        if step.indices:
+            check_indices(step.indices, (x,))
         return step.pack(self.plan.run([x], len(x), seed=step.seed()))
 
 
@@ -324,23 +323,16 @@ class Compiling:
     def _runs_as_plan(self, x: Array) -> bool:
         return False
 
-    def _check(self, mode: str, signature: Signature, rows: Rows) -> None:
-        """Trace the program for this data and look at its labels and indices, before anything is
-        changed."""
-        step = self._step(mode, signature)
-        step.check_indices(rows.x.arrays)
-        compiled = self._compiled
-        if compiled is not None and rows.y is not None:
-            targets = by_output(compiled, signature.y_keys, rows.y.arrays, "y")
-            check_labels(compiled, targets, step.output_shapes)
-
     def _feed(
         self, mode: str, x: Any, y: Any, sample_weight: Any, *, batch: int | None, **options: Any
     ) -> Feed:
+        """A feed whose program is traced, and its labels and indices looked at, before anything is
+        changed."""
         feed = make_feed(self, x, y, sample_weight, batch, **options)
-        if isinstance(feed, ArrayFeed):
-            self._check(mode, feed.signature, feed.rows)
-        else:
-            first = feed.prepare(feed.batches.first())
-            self._check(mode, first.signature, first.rows)
+        first = feed if isinstance(feed, ArrayFeed) else feed.prepare(feed.batches.first())
+        check_indices(self._step(mode, first.signature).indices, first.rows.arrays)
+        if isinstance(feed, BatchFeed):
+            feed.check = lambda each: check_indices(
+                self._known_step(mode, each.signature).indices, each.rows.arrays
+            )
         return feed

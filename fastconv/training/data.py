@@ -50,6 +50,11 @@ class Rows:
     weight: Group | None
     count: int
 
+    @property
+    def arrays(self) -> list[Array]:
+        """Those of the inputs, then those of the targets."""
+        return [*self.x.arrays, *(() if self.y is None else self.y.arrays)]
+
     def part(self, start: int, stop: int) -> Rows:
         return Rows(
             self.x.rows(start, stop),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,7 +122,8 @@ class BatchFeed:
     """Batches that come one by one."""
 
     batches: Batches
-    prepare: Any  # Rows -> ArrayFeed
+    prepare: Callable[[Rows], ArrayFeed]
+    check: Callable[[ArrayFeed], None] | None = None  # of each batch before it is used
 
     def steps(self, limit: int | None) -> int | None:
         return self.batches.steps if limit is None else limit
@@ -139,6 +140,8 @@ class BatchFeed:
         del span, onward
         for rows in self.batches.epoch(limit, seed or (0, 0), skip):
             feed = self.prepare(rows)
+            if self.check is not None:
+                self.check(feed)
             count = feed.count
             yield Piece(feed.signature, feed.sources, None, count, count, count)
 

@@ -190,8 +190,8 @@ class Compiled:
 
 
 def results_of(listed: Sequence[Metric], reported: Mapping[Metric, str]) -> dict[str, Any]:
-    """Every result as a Python number (or a list, or lists of lists), by the name it is reported by,
-    or the metric's."""
+    """Every result as a Python number (or a list, or lists of lists), by the name that it is
+    reported by, or the metric's."""
     found: dict[str, Any] = {}
     for metric in listed:
         result = metric.result()

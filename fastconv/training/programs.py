@@ -16,10 +16,10 @@ from fastconv import ops, random
 from fastconv.graph.autodiff import gradients
 from fastconv.graph.primitive import Trace, as_tensor, bind, tracing
 from fastconv.graph.program import Program
-from fastconv.graph.tensor import Array, Tensor, Variable
+from fastconv.graph.tensor import Tensor, Variable
 from fastconv.layers.building import by_one_thread
-from fastconv.layers.embedding import check_indices
 from fastconv.training.data import Spec
+from fastconv.training.indices import IndexCheck, index_checks
 from fastconv.training.objective import Compiled, metrics_in_attributes
 
 
@@ -55,8 +55,7 @@ class Step:
     program: Program
     rows: int  # how many of its inputs take rows
     pack: Any  # arranges its outputs as the model does
-    output_shapes: list[tuple[int | None, ...]]
-    lookups: list[tuple[int, str, int]] = field(default_factory=list)  # input, layer, rows
+    indices: Sequence[IndexCheck] = ()  # what its arrays must hold
     draws: bool = field(init=False)  # random numbers
 
     def __post_init__(self) -> None:
@@ -65,27 +64,6 @@ class Step:
     def seed(self) -> int:
         """For one run on its own: programs that draw numbers draw others each time."""
         return random.next_seed() if self.draws else 0
-
-    def check_indices(self, x: Sequence[Array]) -> None:
-        """Raises ValueError where an input has an index that an Embedding has no row for."""
-        for place, layer, rows in self.lookups:
-            check_indices(x[place], layer, rows)
-
-
-def _lookups(trace: Trace, inputs: Sequence[Tensor]) -> list[tuple[int, str, int]]:
-    """Which inputs are indices as they are, for which layer, of how many rows."""
-    places = {id(tensor): i for i, tensor in enumerate(inputs)}
-    found = []
-    for tensor, layer, rows in trace.lookups:
-        while (
-            tensor.node is not None
-            and tensor.node.op.name in ("cast", "autocast", "identity", "reshape")
-            and tensor.dtype in ("int32", "float32")
-        ):
-            tensor = tensor.node.inputs[0]
-        if id(tensor) in places:
-            found.append((places[id(tensor)], layer, rows))
-    return found
 
 
 def flatten_outputs(outputs: Any, names: Sequence[str] | None) -> tuple[list[Tensor], list[str]]:
@@ -171,8 +149,9 @@ def _total_loss(
 
 def _forward(
     model: Any, compiled: Compiled, signature: Signature, training: bool, trace: Trace
-) -> tuple[list[Tensor], Any, list[Tensor]]:
-    """Trace the model, its loss and its metrics: all row inputs, the loss, the outputs."""
+) -> tuple[list[Tensor], Any, list[IndexCheck]]:
+    """Trace the model, its loss and its metrics: all row inputs, the loss, what labels and
+    indices must be."""
     x, y, weight = signature.inputs()
     packed = signature.pack(x)
     outputs = model(packed, training=training)
@@ -195,11 +174,8 @@ def _forward(
         if not known:
             compiled.forget()
         raise
-    return [*x, *y, *weight], total, y_pred
-
-
-def _shapes(tensors: Sequence[Tensor]) -> list[tuple[int | None, ...]]:
-    return [t.shape for t in tensors]
+    indices = index_checks(trace.indices, [*x, *y], y_true, compiled.names)
+    return [*x, *y, *weight], total, indices
 
 
 def _gradients(total: Tensor, trace: Trace, variables: Sequence[Variable]) -> list[Tensor | None]:
@@ -229,7 +205,7 @@ def train_step(
         ValueError: if there is nothing to minimise, or it depends on no weight.
     """
     with tracing() as trace:
-        inputs, total, y_pred = _forward(model, compiled, signature, True, trace)
+        inputs, total, indices = _forward(model, compiled, signature, True, trace)
         if total is None:
             raise ValueError(
                 f"model {model.name!r} has no loss: give compile(loss=...), or call add_loss"
@@ -250,7 +226,7 @@ def train_step(
             compiled.optimizer.apply(grads, variables)
         trace.updates[counter] = step
         program = Program.of([*inputs, rate, step], [], trace.updates)
-    return Step(program, len(inputs), None, _shapes(y_pred), _lookups(trace, inputs))
+    return Step(program, len(inputs), None, indices)
 
 
 def gradient_step(
@@ -272,9 +248,9 @@ def gradient_step(
 def test_step(model: Any, compiled: Compiled, signature: Signature) -> Step:
     """Forward, loss and metrics."""
     with tracing() as trace:
-        inputs, _, y_pred = _forward(model, compiled, signature, False, trace)
+        inputs, _, indices = _forward(model, compiled, signature, False, trace)
         program = Program.of(inputs, [], trace.updates)
-    return Step(program, len(inputs), None, _shapes(y_pred), _lookups(trace, inputs))
+    return Step(program, len(inputs), None, indices)
 
 
 def predict_step(model: Any, signature: Signature) -> Step:
@@ -290,7 +266,7 @@ def predict_step(model: Any, signature: Signature) -> Step:
                 y_pred[i] = bind("identity", tensor)
             seen.add(id(tensor))
         program = Program.of(x, y_pred, trace.updates)
-    return Step(program, len(x), packer(outputs), _shapes(y_pred), _lookups(trace, x))
+    return Step(program, len(x), packer(outputs), index_checks(trace.indices, x))
 
 
 class Plans:
@@ -319,7 +295,7 @@ class Plans:
         return (mode, signature) in self._steps
 
     def known(self, mode: str, signature: Signature) -> Step:
-        return self._steps[(mode, signature)]
+        return self._steps[mode, signature]
 
     def plan(self, mode: str, signature: Signature, batch: int) -> Any:
         """A plan for at least ``batch`` rows; one that was made for more rows is used again."""
