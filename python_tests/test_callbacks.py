@@ -395,6 +395,47 @@ def test_averages_in_place_of_weights(each_epoch):
         model().fit(X, Y, verbose=0, callbacks=[callbacks.SwapEMAWeights()])
 
 
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_an_interrupt_leaves_the_weights_and_not_their_averages(method):
+    weights = []
+
+    def note(*_):
+        weights.append(net.get_weights())
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    net = model(optimizers.SGD(0.5, use_ema=True))
+    net.fit(X, Y, verbose=0)
+    net.set_weights([w + 1 for w in net.get_weights()])
+    note()
+    acting = callbacks.LambdaCallback(
+        on_train_batch_end=note, on_test_batch_end=stop, on_predict_batch_end=stop
+    )
+    data = {"fit": {"y": Y, "validation_data": (X, Y)}, "evaluate": {"y": Y}, "predict": {}}
+    with pytest.raises(KeyboardInterrupt):
+        getattr(net, method)(
+            X, verbose=0, callbacks=[callbacks.SwapEMAWeights(), acting], **data[method]
+        )
+    assert len(weights) == (3 if method == "fit" else 1)
+    for a, b in zip(weights[-1], net.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_averages_are_what_a_training_that_stops_early_ends_with():
+    def trained(*more):
+        net = model(optimizers.SGD(0.5, use_ema=True))
+        stop = callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: setattr(net, "stop_training", epoch == 1)
+        )
+        net.fit(X, Y, epochs=4, verbose=0, callbacks=[*more, stop])
+        return net.get_weights()
+
+    swapped = trained(callbacks.SwapEMAWeights(swap_on_epoch=True))
+    for a, b in zip(trained(), swapped, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_a_loss_of_nan_can_raise():
     bad = X.copy()
     bad[:] = 3e38

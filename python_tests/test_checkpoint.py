@@ -78,6 +78,19 @@ def test_an_average_of_weights_is_finished_twice_alike(tmp_path: Path) -> None:
     assert_same(*models)
 
 
+def test_averages_in_place_of_weights_go_on(tmp_path: Path) -> None:
+    def train(*more: callbacks.Callback, **options: Any) -> Any:
+        model = compiled(fastconv.optimizers.SGD(0.1, use_ema=True))
+        model.fit(
+            X, Y, epochs=3, verbose=0, callbacks=[callbacks.SwapEMAWeights(True), *more], **options
+        )
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Interrupt(2, 0), checkpoint=tmp_path)
+    assert_same(train(checkpoint=tmp_path), train())
+
+
 class Numbered(fastconv.utils.PyDataset):
     """Batches by number, the same in each epoch."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastconv.callbacks.callback import Callback, Logs
 
 
@@ -21,15 +23,23 @@ class SwapEMAWeights(Callback):
     def __init__(self, swap_on_epoch: bool = False) -> None:
         super().__init__()
         self.swap_on_epoch = swap_on_epoch
-        self._swapped = False
 
     def _swap(self, to_averages: bool) -> None:
         optimizer = self.model.optimizer
         if not optimizer.use_ema:
             raise ValueError("SwapEMAWeights: the optimizer keeps no averages, use use_ema=True")
-        if self._swapped != to_averages and optimizer.built:
+        if optimizer.swapped != to_averages and optimizer.built:
             optimizer.swap_averages()
-            self._swapped = to_averages
+
+    def get_state(self) -> dict[str, Any]:
+        return {"swapped": self.model.optimizer.swapped}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.model.optimizer.swapped = state["swapped"]
+
+    def on_abort(self) -> None:
+        if self.model.optimizer.swapped:
+            self._swap(False)
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         self._swap(False)
@@ -39,11 +49,8 @@ class SwapEMAWeights(Callback):
             self._swap(False)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        if not self.swap_on_epoch:
-            return
-        self._swap(True)
-        if epoch == self.params.get("epochs", 0) - 1:  # where fit writes the averages
-            self.model.optimizer.keep_averages()
+        if self.swap_on_epoch:
+            self._swap(True)
 
     def on_test_begin(self, logs: Logs | None = None) -> None:
         self._swap(True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable as Function
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from html import escape
 from os import PathLike
 from pathlib import Path
@@ -104,6 +105,10 @@ class Callback:
 
     def on_predict_end(self, logs: Logs | None = None) -> None:
         """After `predict`."""
+
+    def on_abort(self) -> None:
+        """When an error or an interrupt ends training, evaluation or prediction: what has begun
+        gets no event of its end."""
 
     def on_train_progress(self, steps: int, logs: Logs | None = None) -> None:
         """Now and then during an epoch; ``steps`` are done, ``logs`` holds the means so far."""
@@ -216,6 +221,16 @@ class CallbackList:
         """Call the method ``on_<event>`` of every callback."""
         for callback in self.callbacks:
             getattr(callback, f"on_{event}")(*arguments)
+
+    @contextmanager
+    def aborting(self) -> Iterator[None]:
+        """Inside, an error or an interrupt is told to every callback before it goes on."""
+        try:
+            yield
+        except BaseException:
+            for callback in self.callbacks:
+                getattr(callback, "on_abort", bool)()
+            raise
 
 
 class History(Callback):

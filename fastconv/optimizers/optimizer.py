@@ -99,6 +99,7 @@ class Optimizer:
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.decay = decay
         self.built = False
+        self.swapped = False  # whether the variables hold the averages, and the averages theirs
         self._iterations = Variable(
             np.zeros((), np.int64), dtype="int64", trainable=False, name="iterations"
         )
@@ -420,6 +421,8 @@ class Optimizer:
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """Write the moving averages to the variables; `fit` does so at its end."""
         if self.use_ema and self.built:
+            if self.swapped:
+                self.swap_averages()
             for variable in var_list:
                 if id(variable) in self._index:
                     variable.assign(self._averages[self._index[id(variable)]].numpy())
@@ -430,11 +433,7 @@ class Optimizer:
             value = variable.numpy()
             variable.assign(average.numpy())
             average.assign(value)
-
-    def keep_averages(self) -> None:
-        """Let the averages be what the variables are."""
-        for variable, average in zip(self._trainable, self._averages, strict=True):
-            average.assign(variable.numpy())
+        self.swapped = not self.swapped
 
     # ---- configuration
 

@@ -153,7 +153,8 @@ class Trainer(Inspection):
         listed.append(history)
         self.history = history
         data = Data(feed, steps, batch, bool(shuffle), validation, val_steps, validation_freq)
-        Fitting(self, data, listed, initial_epoch, epochs, backup).run()
+        with listed.aborting():
+            Fitting(self, data, listed, initial_epoch, epochs, backup).run()
         return history
 
     def _split(
@@ -223,7 +224,8 @@ class Trainer(Inspection):
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
-        results = self._evaluate(feed, most, listed)
+        with listed.aborting():
+            results = self._evaluate(feed, most, listed)
         return _results(results, return_dict)
 
     def _evaluate(self, feed: Feed, steps: int | None, callbacks: CallbackList) -> dict[str, Any]:
@@ -287,7 +289,8 @@ class Trainer(Inspection):
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
-        return self._predict(feed, most, listed)
+        with listed.aborting():
+            return self._predict(feed, most, listed)
 
     def _predict(self, feed: Feed, most: int | None, listed: CallbackList) -> Any:
         parts: list[list[Array]] = []
