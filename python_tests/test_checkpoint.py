@@ -91,6 +91,20 @@ def test_averages_in_place_of_weights_go_on(tmp_path: Path) -> None:
     assert_same(train(checkpoint=tmp_path), train())
 
 
+@pytest.mark.filterwarnings("ignore:the data ran out in epoch")
+@pytest.mark.parametrize("moment", [(0, 1), (1, 0), (1, 2), (2, 0), (3, 0), (3, 1)])
+def test_a_pass_of_several_epochs_goes_on(moment: tuple[int, int], tmp_path: Path) -> None:
+    def train(*more: callbacks.Callback) -> Any:
+        model = compiled()
+        options = {"epochs": 5, "steps_per_epoch": 3, "batch_size": 6, "verbose": 0}
+        model.fit(X, Y, callbacks=list(more), **options)
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        train(callbacks.BackupAndRestore(tmp_path, save_freq=1), Interrupt(*moment))
+    assert_same(train(callbacks.BackupAndRestore(tmp_path, save_freq=1)), train())
+
+
 class Numbered(fastconv.utils.PyDataset):
     """Batches by number, the same in each epoch."""
 

@@ -202,24 +202,39 @@ def test_metrics_keep_their_names():
         assert error.name == "err"
 
 
-def test_limited_epochs_in_the_given_order_go_on_through_the_data():
-    whole, limited = compiled("sgd"), compiled("sgd")
-    whole.fit(X, Y, batch_size=10, shuffle=False, verbose=0)
-    history = limited.fit(
-        *(X, Y),
-        batch_size=10,
-        epochs=3,
-        steps_per_epoch=3,
-        shuffle=False,
-        verbose=0,
-        validation_data=(X, Y),
-        validation_steps=2,
-    )
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_limited_epochs_go_on_through_the_data(shuffle):
+    whole = compiled("sgd")
+    whole.fit(X, Y, batch_size=10, shuffle=shuffle, verbose=0)
+    limited = compiled("sgd")
+    with pytest.warns(UserWarning, match="epoch 3, which has 2 of steps_per_epoch=3 steps"):
+        history = limited.fit(
+            *(X, Y),
+            batch_size=10,
+            epochs=3,
+            steps_per_epoch=3,
+            shuffle=shuffle,
+            verbose=0,
+            validation_data=(X, Y),
+            validation_steps=2,
+        )
     assert int(limited.optimizer.iterations) == int(whole.optimizer.iterations) == 8
     for v, w in zip(whole.get_weights(), limited.get_weights(), strict=True):
         np.testing.assert_array_equal(v, w)
     first = limited.evaluate(X, Y, batch_size=10, steps=2, verbose=0)
     assert history.history["val_loss"][-1] == pytest.approx(np.ravel(first)[0])
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_epochs_of_more_steps_than_there_are_end_with_the_data(shuffle):
+    whole = compiled("sgd")
+    whole.fit(X, Y, epochs=2, shuffle=shuffle, verbose=0)
+    limited = compiled("sgd")
+    with pytest.warns(UserWarning, match="has 3 of steps_per_epoch=10 steps") as warned:
+        limited.fit(X, Y, epochs=2, steps_per_epoch=10, shuffle=shuffle, verbose=0)
+    assert len(warned) == 2
+    for v, w in zip(whole.get_weights(), limited.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
 
 
 def test_added_losses_train_without_targets():

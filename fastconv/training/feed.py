@@ -25,6 +25,7 @@ from fastconv.training.data import (
 from fastconv.training.programs import Signature
 
 RowSource = tuple[int, Array, float, float]
+Place = tuple[int, int]  # where the next epoch begins in the rows, and what their order came from
 
 
 @dataclass(slots=True)
@@ -58,14 +59,16 @@ class ArrayFeed:
     rows: Rows
     batch: int
     capacity: int
-    position: int = 0  # where the next epoch in the given order begins
+    position: int = 0  # where the next epoch of so many steps begins
+    begun: int = 0  # seed[1] of the epoch that began this pass through the rows
 
     @property
     def count(self) -> int:
         return self.rows.count
 
     def steps(self, limit: int | None) -> int:
-        return -(-self.count // self.batch) if limit is None else limit
+        left = -(-(self.count - self.position) // self.batch)
+        return left if limit is None else min(limit, left)
 
     def pieces(
         self,
@@ -79,22 +82,20 @@ class ArrayFeed:
         """One epoch, in a random order with ``seed``, without its first ``skip`` batches; in one
         piece, or in pieces that end after every ``span`` batches.
 
-        In the given order, ``limit`` batches are the first ones, or with ``onward`` those after
-        the last epoch's.
+        ``limit`` batches are the first ones, or with ``onward`` those after the last epoch's in the
+        same order: fewer, where the rows end, and the next epoch begins another pass.
         """
-        order = None if seed is None else shuffled(self.count, seed)
+        start = self.position if onward else 0
+        order = None
+        if seed is not None:
+            self.begun = self.begun if start else seed[1]
+            order = shuffled(self.count, (seed[0], self.begun))
         count = self.count
-        if limit is not None and seed is None:
-            start = self.position if onward else 0
+        if limit is not None:
             stop = min(start + limit * self.batch, self.count)
-            self.position = stop % self.count
-            order, count = np.arange(start, stop), stop - start
-        elif limit is not None and seed is not None:
-            count = limit * self.batch
-            passes = -(-count // self.count)
-            order = np.concatenate(
-                [shuffled(self.count, (seed[0] + i, seed[1])) for i in range(passes)]
-            )
+            self.position = stop % self.count if onward else 0
+            order = np.arange(start, stop) if order is None else order[start:stop]
+            count = stop - start
         if span is None and skip == 0:
             yield Piece(self.signature, self.sources, order, count, self.batch, self.capacity)
             return
@@ -107,14 +108,14 @@ class ArrayFeed:
             yield Piece(self.signature, self.sources, part, size, self.batch, self.capacity)
             start = stop
 
-    def place(self) -> int:
+    def place(self) -> Place:
         """Where the next epoch begins, for :meth:`resume`."""
-        return self.position
+        return self.position, self.begun
 
-    def resume(self, epochs: int, steps: int | None, place: int) -> None:
+    def resume(self, epochs: int, steps: int | None, place: Place) -> None:
         """Go on as after so many epochs; ``place`` is what :meth:`place` gave then."""
         del epochs, steps
-        self.position = place
+        self.position, self.begun = place
 
 
 @dataclass(slots=True)
@@ -145,10 +146,10 @@ class BatchFeed:
             count = feed.count
             yield Piece(feed.signature, feed.sources, None, count, count, count)
 
-    def place(self) -> int:
-        return 0
+    def place(self) -> Place:
+        return 0, 0
 
-    def resume(self, epochs: int, steps: int | None, place: int) -> None:
+    def resume(self, epochs: int, steps: int | None, place: Place) -> None:
         del place
         self.batches.pass_over(epochs, steps)
 

@@ -17,7 +17,7 @@ from fastconv.callbacks import BackupAndRestore, CallbackList
 from fastconv.graph.tensor import Variable
 from fastconv.saving.checkpoint import StateDirectory
 from fastconv.training.arguments import validates
-from fastconv.training.feed import ArrayFeed, Feed, Piece
+from fastconv.training.feed import ArrayFeed, Feed, Piece, Place
 from fastconv.training.loop import run_pieces, train_piece
 
 
@@ -28,7 +28,7 @@ class Position:
     epoch: int
     step: int = 0  # of the epoch; those before it are done
     first: int = 0  # updates that had been made when the epoch began
-    place: int = 0  # of the data when the epoch began
+    place: Place = (0, 0)  # of the data when the epoch began
     epochs: int = 0  # that this training has done
     validations: int = 0  # ... and that were validated
 
@@ -113,7 +113,7 @@ class Fitting:
             position.first = int(self.compiled.optimizer.iterations)
             position.place = data.feed.place()
             self.model.reset_metrics()
-            self.callbacks.call("epoch_begin", position.epoch, {})
+            self._announce()
         done = self._steps()
         if done == 0:
             warnings.warn(
@@ -122,6 +122,12 @@ class Fitting:
                 stacklevel=5,
             )
             return False
+        if data.steps is not None and done < data.steps and not self.model.stop_training:
+            warnings.warn(
+                f"the data ran out in epoch {position.epoch + 1}, which has {done} of "
+                f"steps_per_epoch={data.steps} steps",
+                stacklevel=5,
+            )
         self.callbacks.params["steps"] = done
         self.logs = sorted_results(self.model._metric_results())
         validations = position.validations
@@ -139,6 +145,11 @@ class Fitting:
         if self._states is not None:
             self.keep(0)
         return True
+
+    def _announce(self) -> None:
+        data, params = self.data, self.callbacks.params
+        params["steps"] = data.feed.steps(data.steps) or params["steps"]
+        self.callbacks.call("epoch_begin", self.position.epoch, {})
 
     def _steps(self) -> int:
         data, position, model = self.data, self.position, self.model
@@ -258,9 +269,9 @@ class Fitting:
         data = self.data
         data.feed.resume(position.epochs, data.steps, position.place)
         if data.validation is not None:
-            data.validation.resume(position.validations, data.validation_steps, 0)
+            data.validation.resume(position.validations, data.validation_steps, (0, 0))
         if position.step:
-            self.callbacks.call("epoch_begin", position.epoch, {})
+            self._announce()
         for name, variables in self._variables():
             for variable, array in zip(variables, saved["variables"][name], strict=True):
                 variable.assign(array)

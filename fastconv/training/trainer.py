@@ -85,7 +85,8 @@ class Trainer(Inspection):
             class_weight: weight of the rows of each class, 1 where it has none.
             sample_weight: weight of each row.
             initial_epoch: number of the first epoch.
-            steps_per_epoch: batches of an epoch; needed for a generator that does not end.
+            steps_per_epoch: batches of an epoch; needed for a generator that does not end. An epoch
+                begins where the last one stopped; one that comes to the end of arrays is shorter.
             validation_steps: batches of a validation.
             validation_batch_size: rows of a validation step.
             validation_freq: validate every so many epochs, or after the epochs in a list.
