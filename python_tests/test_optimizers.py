@@ -1,5 +1,7 @@
 """Optimizers: the rules step by step, options, state, configuration."""
 
+import copy
+
 import numpy as np
 import pytest
 from real_keras import import_keras
@@ -116,6 +118,67 @@ def test_restored_state_continues_the_trajectory():
         second.apply_gradients(zip(grads, b, strict=True))
         for v, w in zip(a, b, strict=True):
             np.testing.assert_array_equal(v.numpy(), w.numpy())
+
+
+@pytest.mark.parametrize(("name", "options"), OPTIONS)
+def test_slots_stay_with_their_variables(name, options):
+    """Building for some of the variables, and for all again, changes nothing."""
+    gradients = [np.full(2, 0.3, np.float32), np.full(1, -2.0, np.float32)]
+
+    def trained(rebuilt):
+        optimizer = make(name, options)
+        variables = [Variable(np.ones(2), name="a"), Variable(np.ones(1), name="b")]
+        for _ in range(3):
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        if rebuilt:
+            before = [v.numpy() for v in optimizer.variables]
+            optimizer.build(variables[1:])
+            assert len(optimizer.variables) <= len(before)
+            optimizer = copy.deepcopy(optimizer) if rebuilt == "copied" else optimizer
+            variables = [v for v, _ in optimizer._known.values()]
+            optimizer.build(variables)
+            for v, w in zip(optimizer.variables, before, strict=True):
+                np.testing.assert_array_equal(v.numpy(), w)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return [v.numpy() for v in variables]
+
+    for rebuilt in (True, "copied"):
+        for v, w in zip(trained(rebuilt), trained(False), strict=True):
+            np.testing.assert_array_equal(v, w)
+
+
+def test_slots_of_one_name_are_kept_apart():
+    class Twice(optimizers.Optimizer):
+        def build(self, variables):
+            super().build(variables)
+            self.pairs = [
+                (self.add_variable_from_reference(v), self.add_variable_from_reference(v))
+                for v in variables
+            ]
+
+    twice, v = Twice(), Variable(np.ones(2), name="a")
+    twice.build([v])
+    first = twice.pairs[0]
+    assert first[0] is not first[1]
+    twice.build([v])
+    assert all(a is b for a, b in zip(first, twice.pairs[0], strict=True))
+
+
+def test_averages_of_variables_that_come_later_begin_with_their_values():
+    optimizer = optimizers.SGD(0.1, use_ema=True)
+    a, b = Variable(np.ones(1), name="a"), Variable(np.ones(1), name="b")
+    optimizer.apply_gradients([(np.ones(1), a)])
+    optimizer.build([a, b])
+    optimizer.finalize_variable_values([a, b])
+    np.testing.assert_array_equal([a.numpy()[0], b.numpy()[0]], np.float32([0.9, 1.0]))
+
+
+def test_an_optimizer_is_that_of_one_model():
+    adam = optimizers.Adam()
+    adam.build([Variable(np.ones(1), name=f"w{i}") for i in range(5)])
+    with pytest.raises(ValueError, match=r"'adam' is that of 'w0', 'w1', 'w2', \.\.\. and .* 'v':"):
+        adam.build([Variable(np.ones(1), name="v")])
+    assert len(adam.variables) == 12
 
 
 def test_old_argument_names():

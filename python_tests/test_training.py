@@ -5,7 +5,7 @@ import pytest
 from small_nets import X, Y, compiled, net
 
 from fastconv import callbacks, config, layers, metrics, ops, optimizers
-from fastconv.models import Model, Sequential
+from fastconv.models import Model, Sequential, load_model
 
 
 def test_history_and_results():
@@ -98,6 +98,50 @@ def test_frozen_layers_keep_their_weights_after_compile():
     after = model.get_weights()
     np.testing.assert_array_equal(before[0], after[0])
     assert not np.array_equal(before[2], after[2])
+
+
+def test_slots_of_frozen_layers_are_there_when_they_thaw(tmp_path):
+    adam = optimizers.Adam()
+    model = compiled(adam)
+    model.fit(X, Y, verbose=0)
+    kept = {v.path: v for v in adam.variables}
+    values = {path: v.numpy() for path, v in kept.items()}
+    model.layers[0].trainable = False
+    model.compile(adam, "binary_crossentropy")
+    model.fit(X, Y, verbose=0)
+    assert len(adam.variables) == 6
+    assert all(v is kept[v.path] for v in adam.variables)
+    model.save(tmp_path / "frozen.keras")
+    loaded = load_model(tmp_path / "frozen.keras")
+    for v, w in zip(loaded.optimizer.variables, adam.variables, strict=True):
+        np.testing.assert_array_equal(v.numpy(), w.numpy())
+    model.layers[0].trainable = True
+    model.compile(adam, "binary_crossentropy")
+    model.fit(X, Y, epochs=0, verbose=0)
+    assert all(v is kept[v.path] for v in adam.variables)
+    first = adam.variables[2].path
+    assert "momentum" in first
+    np.testing.assert_array_equal(kept[first].numpy(), values[first])
+
+
+def test_models_of_one_layer_may_share_an_optimizer():
+    """Each trains with the slots of its own variables."""
+    shared = layers.Dense(4, activation="relu")
+    adam = optimizers.Adam()
+    models = []
+    for _ in range(2):
+        models.append(Sequential([layers.Input((6,)), shared, layers.Dense(1)]))
+        models[-1].compile(adam, "mse")
+    for model in (*models, models[0]):
+        model.fit(X, Y, verbose=0)
+        assert adam.is_built_for(model.trainable_weights)
+        assert all(np.abs(v.numpy()).max() > 0 for v in adam.variables)
+    other = compiled(adam)
+    before = [v.numpy() for v in adam.variables]
+    with pytest.raises(ValueError, match="another model needs another optimizer"):
+        other.fit(X, Y, verbose=0)
+    for v, w in zip(adam.variables, before, strict=True):
+        np.testing.assert_array_equal(v.numpy(), w)
 
 
 def test_adding_a_layer_makes_new_programs():

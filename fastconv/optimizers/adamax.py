@@ -114,12 +114,15 @@ class Nadam(Optimizer):
         self._u_products: list[Variable] = []
 
     def build(self, variables: Sequence[Variable]) -> None:
+        product = self._u_products[0].numpy() if self._u_products else np.float32(1.0)
         super().build(variables)
         self._momentums, self._velocities = self.add_slots(variables, "momentum", "velocity")
-        copies = [Variable(np.float32(1.0), trainable=False) for _ in variables[1:]]
-        shared = _Shared(copies)
-        self._u_products = [shared, *copies]
-        self._slots.append(shared)
+        self._u_products[:] = [
+            self._slot(v, "u_product", lambda: _Shared(self._u_products)) for v in variables
+        ]
+        for copy in self._u_products:
+            copy.data[...] = product
+        self._slots += self._u_products[:1]
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         i = self._index_of(variable)
@@ -150,7 +153,7 @@ class Nadam(Optimizer):
 class _Shared(Variable):
     """The product of Nadam's momenta: one number in files, a copy beside each variable in steps."""
 
-    def __init__(self, copies: Sequence[Variable]) -> None:
+    def __init__(self, copies: list[Variable]) -> None:
         super().__init__(np.float32(1.0), trainable=False, name="u_product")
         self.copies = copies
 

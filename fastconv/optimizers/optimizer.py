@@ -105,6 +105,9 @@ class Optimizer:
         )
         self._fed: tuple[Tensor, Tensor] | None = None
         self._slots: list[Variable] = []
+        # By the id of a variable: itself, and all slots it ever got, to go on with when it is
+        # trained again.
+        self._known: dict[int, tuple[Variable, list[Variable]]] = {}
         self._averages: list[Variable] = []
         self._trainable: list[Variable] = []
         self._index: dict[int, int] = {}
@@ -229,12 +232,28 @@ class Optimizer:
         return head + self._slots
 
     def build(self, variables: Sequence[Variable]) -> None:
-        """Make the slots of ``variables``; a subclass calls this first and then adds its own."""
+        """Make the slots of ``variables``; a subclass calls this first and then adds its own.
+
+        Variables that it has been built for before keep their slots.
+
+        Raises:
+            ValueError: if it has been built for others only.
+        """
+        known = [v for v, _ in self._known.values()]
+        if known and variables and not any(id(v) in self._known for v in variables):
+            raise ValueError(
+                f"optimizer {self.name!r} is that of {_listed(known)} and knows none of "
+                f"{_listed(variables)}: another model needs another optimizer"
+            )
+        for variable in variables:
+            self._known.setdefault(id(variable), (variable, []))
         self._trainable = list(variables)
         self._index = {id(v): i for i, v in enumerate(self._trainable)}
         self._slots = []
         if self.use_ema:
-            (self._averages,) = self.add_slots(variables, "average")
+            self._averages = [
+                self.add_variable_from_reference(v, "average", v.numpy()) for v in variables
+            ]
         self.built = True
 
     def is_built_for(self, variables: Sequence[Variable]) -> bool:
@@ -243,21 +262,33 @@ class Optimizer:
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str = "var", initializer: Any = 0.0
     ) -> Variable:
-        """A slot of the shape and dtype of ``reference_variable``, filled with a number."""
-        shape = reference_variable.shape
-        if initializer == "zeros":
+        """A slot of the shape and dtype of ``reference_variable``, filled with a number; or the one
+        that it got under this name when the optimizer was last built for it."""
+        if isinstance(initializer, str) and initializer == "zeros":
             initializer = 0.0
-        value = (
-            initializer(shape, dtype="float32")
-            if callable(initializer)
-            else np.full(shape, initializer, np.float32)
-        )
-        path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
-        slot = Variable(
-            value, dtype=reference_variable.dtype, trainable=False, name=name, path=path
-        )
+
+        def make() -> Variable:
+            shape, dtype = reference_variable.shape, reference_variable.dtype
+            value = (
+                initializer(shape, dtype="float32")
+                if callable(initializer)
+                else np.full(shape, initializer, np.float32)
+            )
+            path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
+            return Variable(value, dtype=dtype, trainable=False, name=name, path=path)
+
+        slot = self._slot(reference_variable, name, make)
         self._slots.append(slot)
         return slot
+
+    def _slot(self, variable: Variable, name: str, make: Callable[[], Variable]) -> Variable:
+        """The slot of a variable that this build has not used yet, or a new one."""
+        slots = self._known.setdefault(id(variable), (variable, []))[1]
+        for slot in slots:
+            if slot.name == name and not any(slot is used for used in self._slots):
+                return slot
+        slots.append(made := make())
+        return made
 
     def add_slots(
         self, variables: Sequence[Variable], *names: str, fill: float = 0.0
@@ -440,6 +471,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._index = {id(v): i for i, v in enumerate(self._trainable)}
+        self._known = {id(v): (v, slots) for v, slots in self._known.values()}
 
     def get_config(self) -> dict[str, Any]:
         rate: Any
@@ -480,3 +512,9 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name} iterations={int(self._iterations)}>"
+
+
+def _listed(variables: Sequence[Variable]) -> str:
+    """The first of their paths."""
+    paths = [repr(v.path) for v in variables[:3]]
+    return ", ".join(paths if len(variables) <= 3 else [*paths, "..."])

@@ -284,6 +284,8 @@ class Compiling:
             signature,
             lambda: train_step(self, compiled, signature, self._counter[0], trained),
         )
+        if not compiled.optimizer.is_built_for(trained):  # a model of some of its layers used it
+            compiled.optimizer.build(trained)
         return plans
 
     def _known_plans(self, mode: str, signature: Signature) -> Plans:
