@@ -3,17 +3,12 @@
 #include <optional>
 #include <stdexcept>
 
+#include "ops/check.h"
+
 namespace py = pybind11;
 
 namespace fastconv {
 namespace {
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + (shape.size() == 1 ? ",)" : ")");
-}
 
 bool is_native(const py::dtype& dtype) {
   const char order = dtype.byteorder();
@@ -106,7 +101,7 @@ py::dtype numpy_dtype(DType dtype) {
 }
 
 std::string shape_text(const py::array& array) {
-  return shape_text(std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()));
+  return text_of(std::vector<std::int64_t>(array.shape(), array.shape() + array.ndim()));
 }
 
 DType dtype_of(const py::array& array) {
@@ -125,9 +120,10 @@ RowFeed row_feed(const Plan& plan, std::size_t index, const py::array& array, fl
   for (std::int64_t i = 1; fits && i < desc.rank(); ++i)
     fits = array.shape(i) == desc.shape[static_cast<std::size_t>(i)];
   if (!fits)
-    throw std::invalid_argument("input " + std::to_string(index) + " takes rows of shape " +
-                                shape_text({desc.shape.begin() + 1, desc.shape.end()}) +
-                                ", got an array of shape " + shape_text(array));
+    throw std::invalid_argument(
+        "input " + std::to_string(index) + " takes rows of shape " +
+        text_of(std::vector<std::int64_t>(desc.shape.begin() + 1, desc.shape.end())) +
+        ", got an array of shape " + shape_text(array));
   if (!dense_rows(array) || !is_aligned(array))
     throw std::invalid_argument("input " + std::to_string(index) +
                                 ": rows must be contiguous and aligned");

@@ -5,6 +5,7 @@
 
 #include "dispatch/dispatch.h"
 #include "ops/axes.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 
 namespace fastconv {
@@ -75,7 +76,7 @@ class ArgExtreme final : public Op {
 
 template <bool Maximum>
 std::unique_ptr<Op> make_arg(const OpSpec& spec) {
-  expect_unary(spec);
+  require_counts(spec, 1, 1);
   return for_dtype<ArgExtreme>(spec, Maximum);
 }
 

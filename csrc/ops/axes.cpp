@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/check.h"
+
 namespace fastconv {
 
 std::vector<std::int64_t> normalized(std::vector<std::int64_t> axes, const TensorDesc& x,
@@ -50,18 +52,11 @@ std::int64_t Walk::count(std::int64_t rows) const {
   return product;
 }
 
-void expect_unary(const OpSpec& spec) {
-  if (spec.inputs.size() != 1 || spec.outputs.size() != 1)
-    throw std::invalid_argument(spec.name + ": expected 1 input and 1 output, got " +
-                                std::to_string(spec.inputs.size()) + " and " +
-                                std::to_string(spec.outputs.size()));
-}
-
 void expect_elements(const OpSpec& spec, std::int64_t elements, bool batched) {
   const TensorDesc& out = spec.outputs[0];
-  if (out.batched != batched || out.max_size() != elements)
-    throw std::invalid_argument(spec.name + ": the output has " + std::to_string(out.max_size()) +
-                                " elements, expected " + std::to_string(elements));
+  require(out.batched == batched && out.max_size() == elements, spec,
+          "the output has " + std::to_string(out.max_size()) + " elements, expected " +
+              std::to_string(elements));
 }
 
 }  // namespace fastconv

@@ -58,9 +58,7 @@ class Walk {
   std::vector<Loop> loops_;  // innermost first
 };
 
-// Throws std::invalid_argument unless there is one input and one output.
-void expect_unary(const OpSpec& spec);
-// ... unless output 0 has so many elements at the largest batch.
+// Throws std::invalid_argument unless output 0 has so many elements at the largest batch.
 void expect_elements(const OpSpec& spec, std::int64_t elements, bool batched);
 
 // Made<T>(spec, args...) for the dtype of the input.

@@ -1,7 +1,7 @@
 // Which algorithm a convolution takes: by its shape and the ISA alone.
 #include "ops/conv2d.h"
 
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/moments.h"
 #include "ops/registry.h"
 #include "ops/rounded.h"

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "ops/fused.h"
+#include "ops/check.h"
 
 namespace fastconv {
 namespace {
@@ -21,21 +21,6 @@ std::string& precision() {
 
 // Of kernels, dilations and paddings, so that no position beside an image overflows.
 constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
-
-std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
-                                   std::int64_t least, std::int64_t most = kMost) {
-  const auto values = spec.attrs.integers(key);
-  require(values.size() == count, spec,
-          std::string(key) + " must have " + std::to_string(count) + " elements, got " +
-              std::to_string(values.size()));
-  for (const std::int64_t value : values)
-    require(
-        value >= least && value <= most, spec,
-        std::string(key) + " must be at " +
-            (value < least ? "least " + std::to_string(least) : "most " + std::to_string(most)) +
-            ", got " + std::to_string(value));
-  return values;
-}
 
 }  // namespace
 

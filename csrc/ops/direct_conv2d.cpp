@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::int64_t kBandBytes = 256 << 10;    // of the source, to stay in the level-2 cache
 constexpr std::int64_t kWeightBytes = 512 << 10;  // larger weights: one panel for the whole batch
-constexpr std::int64_t kMaxPanel = 64;            // floats, on any ISA
 constexpr std::int64_t kClipDepth = 16;  // fewer channels: a padded copy is cheaper than clipping
 constexpr double kTaskFlops = 2e6;
 constexpr double kSharedBands = 64;  // of all images, where images are few

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/conv2d.h"
-#include "ops/fused.h"
 #include "ops/panels.h"
 #include "ops/pixel_classes.h"
 
@@ -15,7 +15,6 @@ namespace {
 
 constexpr std::int64_t kBandBytes = 256 << 10;  // of x and dy in one pass over the weights
 constexpr std::int64_t kClipDepth = 16;         // fewer channels: a padded copy of x
-constexpr std::int64_t kMaxPanel = 64;          // floats, on any ISA
 constexpr std::int64_t kPartialBytes = 8 << 20;
 constexpr std::int64_t kMaxChunks = 16, kSlice = 1 << 14;
 constexpr double kTaskFlops = 4e6;

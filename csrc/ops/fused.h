@@ -24,16 +24,4 @@ struct FusedEpilogue {
            std::int64_t rows, std::int64_t column, std::int64_t columns) const;
 };
 
-// Throws std::invalid_argument unless `ok`: "<op>: <what>".
-void require(bool ok, const OpSpec& spec, const std::string& what);
-// Throws unless the counts of inputs (without the epilogue's extras) and outputs are these, all
-// float32 but the index of a fused pool.
-void require_floats(const OpSpec& spec, std::size_t inputs, std::size_t outputs);
-// The attribute `precision`: "float32", or "bfloat16" where operands are rounded to that and sums
-// are float32.
-bool in_bf16(const OpSpec& spec);
-// Whether a tensor has this shape, whatever the batch.
-bool has_shape(const TensorDesc& tensor, const std::vector<std::int64_t>& shape);
-std::string text_of(const TensorDesc& tensor);  // its shape, for messages
-
 }  // namespace fastconv

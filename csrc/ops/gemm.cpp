@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::int64_t kDepth = 256;              // steps of k for which a panel of B is packed
 constexpr std::int64_t kCacheFloats = 128 << 10;  // of A, C and the mask in this task and the next
-constexpr std::int64_t kMaxPanel = 64;            // widest panel of any ISA
 constexpr std::int64_t kPackedRow = Gemm::kRows + 16;  // longest row of a packed A
 constexpr std::int64_t kManyBlocks = 32;  // of rows: enough tasks, each makes whole rows
 constexpr double kTaskFlops = 4e6;

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "dispatch/dispatch.h"
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 
 namespace fastconv {

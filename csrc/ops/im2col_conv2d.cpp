@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/conv2d.h"
 #include "ops/fused.h"
 #include "ops/gemm.h"

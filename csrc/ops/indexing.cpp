@@ -4,21 +4,11 @@
 #include <type_traits>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 
 namespace fastconv {
 namespace {
-
-[[noreturn]] void fail(const OpSpec& spec, const std::string& why) {
-  throw std::invalid_argument(spec.name + ": " + why);
-}
-
-void expect(const OpSpec& spec, std::size_t inputs) {
-  if (spec.inputs.size() != inputs || spec.outputs.size() != 1)
-    fail(spec, "expected " + std::to_string(inputs) + " inputs and 1 output, got " +
-                   std::to_string(spec.inputs.size()) + " and " +
-                   std::to_string(spec.outputs.size()));
-}
 
 // Whole numbers of any dtype.
 class Indices {
@@ -222,7 +212,7 @@ class OneHot final : public Op {
 
 template <class Made, std::size_t Inputs>
 std::unique_ptr<Op> make(const OpSpec& spec) {
-  expect(spec, Inputs);
+  require_counts(spec, Inputs, 1);
   return std::make_unique<Made>(spec);
 }
 

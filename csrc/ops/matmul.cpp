@@ -1,6 +1,7 @@
 // Products of matrices and of stacks of matrices.
 #include <algorithm>
 
+#include "ops/check.h"
 #include "ops/fused.h"
 #include "ops/gemm.h"
 #include "ops/registry.h"

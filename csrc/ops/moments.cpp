@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/row_sums.h"
 #include "runtime/arena.h"
 

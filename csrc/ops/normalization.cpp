@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "dispatch/dispatch.h"
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/op.h"
 #include "ops/registry.h"
 #include "ops/row_sums.h"

@@ -1,6 +1,7 @@
 #include "ops/panels.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "dispatch/dispatch.h"
 
@@ -8,6 +9,7 @@ namespace fastconv {
 
 std::vector<Panel> cut_panels(std::int64_t columns, std::int64_t rows) {
   const GemmKernels& k = kernels().gemm;
+  if (k.quad.width > kMaxPanel) throw std::logic_error("tiles are wider than kMaxPanel");
   // Four vectors a row halve the loads of A, but need five or six rows to hide the latency of
   // the additions.
   const std::int64_t tile = rows / std::max<std::int64_t>(1, ceil_div(rows, k.quad.max_rows));

@@ -8,12 +8,15 @@
 
 namespace fastconv {
 
+constexpr std::int64_t kMaxPanel = 64;  // floats of the widest panel, on any ISA
+
 struct Panel {
   std::int64_t column, columns;  // columns <= tiles->width: the rest of a packed panel is zero
   const TileSet* tiles;
 };
 
-// Panels of `columns` columns, for products whose tiles come from runs of `rows` rows.
+// Panels of `columns` columns, for products whose tiles come from runs of `rows` rows. Throws
+// std::logic_error if the kernels have tiles wider than kMaxPanel.
 std::vector<Panel> cut_panels(std::int64_t columns, std::int64_t rows);
 
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }

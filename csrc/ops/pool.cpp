@@ -6,7 +6,7 @@
 #include <string>
 
 #include "dispatch/dispatch.h"
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/op.h"
 #include "ops/registry.h"
 #include "ops/tape.h"
@@ -15,23 +15,6 @@ namespace fastconv {
 namespace {
 
 constexpr std::int64_t kTaskElements = 8192;
-
-std::string text_of(const std::vector<std::int64_t>& shape) {
-  return fastconv::text_of(TensorDesc{DType::f32, false, shape});
-}
-
-[[noreturn]] void fail(const OpSpec& spec, const std::string& what) {
-  throw std::invalid_argument(spec.name + ": " + what);
-}
-
-std::vector<std::int64_t> integers(const OpSpec& spec, const char* key, std::size_t count,
-                                   std::int64_t least) {
-  const auto values = spec.attrs.integers(key);
-  if (values.size() != count || *std::min_element(values.begin(), values.end()) < least)
-    fail(spec, std::string(key) + " must be " + std::to_string(count) + " integers from " +
-                   std::to_string(least) + ", got " + text_of(values));
-  return values;
-}
 
 void require_images(const OpSpec& spec, const TensorDesc& tensor, DType dtype, const char* what) {
   if (tensor.rank() != 4 || tensor.dtype != dtype)
@@ -48,10 +31,7 @@ class Pool : public Op {
     require_images(spec, input, DType::f32, "the input image");
     require_images(spec, output, DType::f32, "the pooled image");
     const auto pool = integers(spec, "pool", 2, 1);
-    for (const std::int64_t size : pool)
-      if (size > std::numeric_limits<std::int32_t>::max())
-        fail(spec, "the window " + text_of(pool) + " is too large");
-    auto strides = integers(spec, "strides", 2, 1);
+    auto strides = integers(spec, "strides", 2, 1, std::numeric_limits<std::int64_t>::max());
     const auto padding = integers(spec, "padding", 4, 0);
     for (std::size_t i = 0; i < 4; ++i)
       if (padding[i] >= pool[i / 2])
@@ -102,8 +82,8 @@ class Pool : public Op {
   void require_index(const OpSpec& spec, const TensorDesc& index, const TensorDesc& pooled) const {
     require_images(spec, index, index_dtype_, "the index");
     if (index.shape != pooled.shape || index.batched != pooled.batched)
-      fail(spec, "the index must have the shape and rows of the pooled image, " +
-                     fastconv::text_of(pooled) + ", got " + fastconv::text_of(index));
+      fail(spec, "the index must have the shape and rows of the pooled image, " + text_of(pooled) +
+                     ", got " + text_of(index));
   }
 
   // Calls body(image, row) for every row of `height` in every image.
@@ -141,14 +121,6 @@ class Pool : public Op {
   std::int64_t images_;
   bool batched_;
 };
-
-void require_counts(const OpSpec& spec, std::size_t inputs, std::size_t outputs) {
-  const auto extra = static_cast<std::size_t>(spec.attrs.integer("extra", 0));
-  if (spec.inputs.size() != inputs + extra || spec.outputs.size() != outputs)
-    fail(spec, "needs " + std::to_string(inputs + extra) + " inputs and " +
-                   std::to_string(outputs) + " outputs, got " + std::to_string(spec.inputs.size()) +
-                   " and " + std::to_string(spec.outputs.size()));
-}
 
 class MaxPool final : public Pool {
  public:

@@ -6,6 +6,7 @@
 #include "dispatch/dispatch.h"
 #include "kernels/convert.h"
 #include "ops/axes.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 
 namespace fastconv {
@@ -340,7 +341,7 @@ class Count final : public Op {
 
 template <ReduceCode Code, bool Mean = false>
 std::unique_ptr<Op> make_reduce(const OpSpec& spec) {
-  expect_unary(spec);
+  require_counts(spec, 1, 1);
   if (spec.inputs[0].dtype == DType::f32 && spec.outputs[0].dtype == DType::f32)
     return std::make_unique<Reduce>(spec, Code, Mean);
   return for_dtype<ReduceOther>(spec, Code, Mean);
@@ -355,7 +356,7 @@ void register_reduce(Registry& r) {
   r.add("min", make_reduce<ReduceCode::min>);
   r.add("prod", make_reduce<ReduceCode::prod>);
   r.add("count", [](const OpSpec& spec) -> std::unique_ptr<Op> {
-    expect_unary(spec);
+    require_counts(spec, 1, 1);
     return std::make_unique<Count>(spec);
   });
 }

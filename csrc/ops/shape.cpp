@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/convert.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 #include "ops/strided_copy.h"
 
@@ -11,23 +12,6 @@ namespace fastconv {
 namespace {
 
 using Dim = StridedCopy::Dim;
-
-[[noreturn]] void fail(const OpSpec& spec, const std::string& why) {
-  throw std::invalid_argument(spec.name + ": " + why);
-}
-
-std::string text_of(const std::vector<std::int64_t>& shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + ")";
-}
-
-void expect(const OpSpec& spec, std::size_t inputs) {
-  if (spec.inputs.size() != inputs || spec.outputs.size() != 1)
-    fail(spec, "expected " + std::to_string(inputs) + " inputs and 1 output, got " +
-                   std::to_string(spec.inputs.size()) + " and " +
-                   std::to_string(spec.outputs.size()));
-}
 
 void expect_output(const OpSpec& spec, const std::vector<std::int64_t>& shape, bool batched) {
   const TensorDesc& out = spec.outputs[0];
@@ -142,7 +126,7 @@ std::unique_ptr<Op> move(const OpSpec& spec, const std::vector<Dim>& dims,
 }
 
 std::unique_ptr<Op> make_transpose(const OpSpec& spec) {
-  expect(spec, 1);
+  require_counts(spec, 1, 1);
   const TensorDesc& x = spec.inputs[0];
   expect_one_dtype(spec, x);
   const auto perm = attr_of_rank(spec, "perm", x.rank());
@@ -162,7 +146,7 @@ std::unique_ptr<Op> make_transpose(const OpSpec& spec) {
 }
 
 std::unique_ptr<Op> make_slice(const OpSpec& spec) {
-  expect(spec, 1);
+  require_counts(spec, 1, 1);
   const TensorDesc& x = spec.inputs[0];
   expect_one_dtype(spec, x);
   const auto starts = attr_of_rank(spec, "starts", x.rank());
@@ -193,7 +177,7 @@ std::unique_ptr<Op> make_slice(const OpSpec& spec) {
 }
 
 std::unique_ptr<Op> make_flip(const OpSpec& spec) {
-  expect(spec, 1);
+  require_counts(spec, 1, 1);
   const TensorDesc& x = spec.inputs[0];
   expect_one_dtype(spec, x);
   expect_output(spec, x.shape, x.batched);
@@ -287,7 +271,7 @@ std::vector<StridedCopy> borders(const OpSpec& spec, const std::vector<std::int6
 }
 
 std::unique_ptr<Op> make_pad(const OpSpec& spec) {
-  expect(spec, 1);
+  require_counts(spec, 1, 1);
   const TensorDesc& x = spec.inputs[0];
   expect_one_dtype(spec, x);
   const auto pads = attr_of_rank(spec, "pads", 2 * x.rank());
@@ -323,7 +307,7 @@ std::unique_ptr<Op> make_pad(const OpSpec& spec) {
 }
 
 std::unique_ptr<Op> make_copy(const OpSpec& spec) {
-  expect(spec, 1);
+  require_counts(spec, 1, 1);
   return std::make_unique<Copy>(spec);
 }
 

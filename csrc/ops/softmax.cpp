@@ -2,21 +2,11 @@
 #include <algorithm>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/registry.h"
 
 namespace fastconv {
 namespace {
-
-[[noreturn]] void fail(const OpSpec& spec, const std::string& why) {
-  throw std::invalid_argument(spec.name + ": " + why);
-}
-
-void expect(const OpSpec& spec, std::size_t inputs, std::size_t outputs) {
-  if (spec.inputs.size() != inputs || spec.outputs.size() != outputs)
-    fail(spec, "expected " + std::to_string(inputs) + " inputs and " + std::to_string(outputs) +
-                   " outputs, got " + std::to_string(spec.inputs.size()) + " and " +
-                   std::to_string(spec.outputs.size()));
-}
 
 void expect_float(const OpSpec& spec, const TensorDesc& t) {
   if (t.dtype != DType::f32)
@@ -165,17 +155,17 @@ class SparseCrossEntropyGrad final : public RowOp {
 
 template <bool Log>
 std::unique_ptr<Op> make_softmax(const OpSpec& spec) {
-  expect(spec, 1, 1);
+  require_counts(spec, 1, 1);
   return std::make_unique<Softmax>(spec, Log);
 }
 template <bool Log>
 std::unique_ptr<Op> make_softmax_grad(const OpSpec& spec) {
-  expect(spec, 2, 1);
+  require_counts(spec, 2, 1);
   return std::make_unique<SoftmaxGrad>(spec, Log);
 }
 template <bool Sparse>
 std::unique_ptr<Op> make_cross_entropy(const OpSpec& spec) {
-  expect(spec, 2, 2);
+  require_counts(spec, 2, 2);
   return std::make_unique<CrossEntropy>(spec, Sparse);
 }
 
@@ -189,7 +179,7 @@ void register_softmax(Registry& r) {
   r.add("softmax_cross_entropy", make_cross_entropy<false>);
   r.add("sparse_softmax_cross_entropy", make_cross_entropy<true>);
   r.add("sparse_softmax_cross_entropy_grad", [](const OpSpec& spec) -> std::unique_ptr<Op> {
-    expect(spec, 3, 1);
+    require_counts(spec, 3, 1);
     return std::make_unique<SparseCrossEntropyGrad>(spec);
   });
 }

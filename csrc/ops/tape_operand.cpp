@@ -4,19 +4,13 @@
 #include <cstdint>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/tape.h"
 
 namespace fastconv {
 namespace {
 
 constexpr int kMaxRank = 12;
-
-std::string text_of(const TensorDesc& t) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < t.shape.size(); ++i)
-    text += (i ? ", " : "") + (i == 0 && t.batched ? "batch" : std::to_string(t.shape[i]));
-  return text + ")";
-}
 
 // As it is stored: the upper half of a float.
 struct Bfloat16 {

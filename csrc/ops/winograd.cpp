@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "dispatch/dispatch.h"
+#include "ops/check.h"
 #include "ops/fused.h"
 #include "ops/winograd_layout.h"
 

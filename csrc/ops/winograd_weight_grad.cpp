@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "dispatch/dispatch.h"
-#include "ops/fused.h"
+#include "ops/check.h"
 #include "ops/winograd.h"
 #include "ops/winograd_layout.h"
 

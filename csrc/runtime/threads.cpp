@@ -96,6 +96,7 @@ class Team {
       shares_[i].end = loop.tasks * (i + 1) / loop.team;
     }
     loop_.store(&loop);
+    team_.store(loop.team, std::memory_order_relaxed);
     generation_.fetch_add(1);
     if (asleep_.load() > 0) generation_.notify_all();
     run(loop, 0);
@@ -116,9 +117,11 @@ class Team {
     for (;;) {
       const std::uint32_t seen = generation_.load();
       if (dismissed_.load()) return;
-      inside_.fetch_add(1);
-      if (const Loop* loop = loop_.load()) run(*loop, self);
-      inside_.fetch_sub(1);
+      if (self < team_.load(std::memory_order_relaxed)) {  // others do not touch what leaders watch
+        inside_.fetch_add(1);
+        if (const Loop* loop = loop_.load()) run(*loop, self);
+        inside_.fetch_sub(1);
+      }
       for (int i = 0; i < spins_ && generation_.load(std::memory_order_relaxed) == seen; ++i)
         pause();
       if (generation_.load() != seen) continue;
@@ -159,6 +162,7 @@ class Team {
   Share shares_[kMaxTeam];
   alignas(64) std::atomic<const Loop*> loop_{nullptr};
   alignas(64) std::atomic<std::uint32_t> generation_{0};
+  std::atomic<int> team_{0};  // of the last loop: threads that may take part
   alignas(64) std::atomic<int> inside_{0};
   std::atomic<int> asleep_{0};
   std::atomic<bool> dismissed_{false};

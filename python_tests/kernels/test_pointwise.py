@@ -315,7 +315,7 @@ def test_bad_code(run_op: RunOp, code: str, message: str) -> None:
 
 def test_bad_shapes(run_op: RunOp) -> None:
     a, b = np.zeros((3, 4), np.float32), np.zeros(3, np.float32)
-    with pytest.raises(ValueError, match=r"shape \(3\) does not broadcast to \(3, 4\)"):
+    with pytest.raises(ValueError, match=r"shape \(3,\) does not broadcast to \(3, 4\)"):
         run_op("pointwise", [a, b], [((3, 4), "float32")], code="add %0 %1", results=[2])
 
 

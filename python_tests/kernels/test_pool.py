@@ -186,8 +186,8 @@ def test_epilogues(run_op: RunOp) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"pool": [2]}, "pool must be 2 integers"),
-        ({"strides": [0, 1]}, "strides must be 2 integers from 1"),
+        ({"pool": [2]}, "pool must have 2 elements"),
+        ({"strides": [0, 1]}, "strides must be at least 1, got 0"),
         ({"padding": [2, 0, 0, 0]}, "must be less than the window"),
         ({"pool": [9, 2]}, "larger than the padded image"),
         ({"padding": [1, 1, 0, 0]}, "must have the shape"),
