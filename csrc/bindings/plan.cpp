@@ -177,77 +177,19 @@ class BoundPlan {
     epoch.first_step = first_step;
     epoch.version = version;
     epoch.interval = interval;
-    std::int64_t available = INT64_MAX;
     std::vector<bool> given(plan_->inputs().size(), false);
-    for (const auto& [input, array, scale, offset] : rows) {
-      epoch.rows.push_back(row_feed(*plan_, input, array, scale, offset));
-      available = std::min<std::int64_t>(available, array.shape(0));
-      if (order && !can_gather(input_desc(input).dtype))
-        throw std::invalid_argument("input " + std::to_string(input) +
-                                    ": rows of this dtype cannot be gathered");
-      given[input] = true;
-    }
+    const std::int64_t available = add_rows(epoch, rows, given);
     if (order) {
-      if (order->ndim() != 1 || dtype_of(*order) != DType::i64 ||
-          !(order->flags() & py::array::c_style) || order->shape(0) < count)
-        throw std::invalid_argument("order must be a contiguous int64 array with an entry a row");
-      epoch.order = static_cast<const std::int64_t*>(order->data());
-      for (std::int64_t i = 0; i < count; ++i)
-        if (epoch.order[i] < 0 || epoch.order[i] >= available)
-          throw std::invalid_argument("order[" + std::to_string(i) + "] is " +
-                                      std::to_string(epoch.order[i]) + ", there are " +
-                                      std::to_string(available) + " rows");
+      set_order(epoch, *order, available);
     } else if (count > available) {
       throw std::invalid_argument(std::to_string(count) + " rows asked for, there are " +
                                   std::to_string(available));
     }
-    const std::int64_t steps = (count + batch - 1) / batch;
-    for (const auto& [input, array] : values) {
-      if (input >= given.size())
-        throw std::invalid_argument("the plan has no input " + std::to_string(input));
-      const TensorDesc& desc = input_desc(input);
-      if (desc.batched || array.ndim() < 1 || array.shape(0) < steps ||
-          dtype_of(array) != desc.dtype || !(array.flags() & py::array::c_style) ||
-          array.size() != array.shape(0) * desc.max_size())
-        throw std::invalid_argument("input " + std::to_string(input) + " needs " +
-                                    std::to_string(steps) + " values of " +
-                                    std::string(name_of(desc.dtype)));
-      epoch.values.push_back({input, static_cast<const std::byte*>(array.data()),
-                              static_cast<std::size_t>(desc.size(batch)) * size_of(desc.dtype)});
-      given[input] = true;
-    }
+    add_values(epoch, values, given);
     for (std::size_t i = 0; i < given.size(); ++i)
       if (!given[i]) throw std::invalid_argument("input " + std::to_string(i) + " is not given");
-    if (outputs) {
-      if (outputs->size() != plan_->outputs().size())
-        throw std::invalid_argument("the plan has " + std::to_string(plan_->outputs().size()) +
-                                    " outputs, got " + std::to_string(outputs->size()));
-      for (std::size_t o = 0; o < outputs->size(); ++o) {
-        py::array array = (*outputs)[o];
-        const TensorDesc& desc =
-            plan_->tensors()[static_cast<std::size_t>(plan_->outputs()[o])].desc;
-        bool fits = desc.batched && array.ndim() == desc.rank() && array.shape(0) >= count &&
-                    dtype_of(array) == desc.dtype && (array.flags() & py::array::c_style);
-        for (std::int64_t i = 1; fits && i < desc.rank(); ++i)
-          fits = array.shape(i) == desc.shape[static_cast<std::size_t>(i)];
-        if (!fits)
-          throw std::invalid_argument("output " + std::to_string(o) +
-                                      " needs a C-ordered array with a row for each example");
-        const std::size_t row =
-            desc.max_size() == 0
-                ? 0
-                : static_cast<std::size_t>(desc.max_size() / desc.shape[0]) * size_of(desc.dtype);
-        epoch.outputs.push_back({o, static_cast<std::byte*>(array.mutable_data()), row});
-      }
-    }
-    double* times = nullptr;
-    if (nanoseconds) {
-      py::array array = *nanoseconds;
-      if (dtype_of(array) != DType::f64 || !(array.flags() & py::array::c_style) ||
-          array.size() != static_cast<py::ssize_t>(plan_->steps().size()))
-        throw std::invalid_argument("nanoseconds needs a float64 entry for each step of the plan");
-      times = static_cast<double*>(array.mutable_data());
-    }
+    if (outputs) add_outputs(epoch, *outputs);
+    double* times = nanoseconds ? times_of(*nanoseconds) : nullptr;
 
     std::optional<py::error_already_set> error;
     Watch watching(watch == "raise");
@@ -316,6 +258,85 @@ class BoundPlan {
   void clear_finding() { finding_.clear(); }
 
  private:
+  // The sources of an epoch's rows; how many rows all of them have.
+  std::int64_t add_rows(Epoch& epoch, const std::vector<RowTuple>& rows,
+                        std::vector<bool>& given) const {
+    std::int64_t available = INT64_MAX;
+    for (const auto& [input, array, scale, offset] : rows) {
+      epoch.rows.push_back(row_feed(*plan_, input, array, scale, offset));
+      available = std::min<std::int64_t>(available, array.shape(0));
+      given[input] = true;
+    }
+    return available;
+  }
+
+  void set_order(Epoch& epoch, const py::array& order, std::int64_t available) const {
+    for (const RowFeed& row : epoch.rows)
+      if (!can_gather(input_desc(row.input).dtype))
+        throw std::invalid_argument("input " + std::to_string(row.input) +
+                                    ": rows of this dtype cannot be gathered");
+    if (order.ndim() != 1 || dtype_of(order) != DType::i64 ||
+        !(order.flags() & py::array::c_style) || order.shape(0) < epoch.count)
+      throw std::invalid_argument("order must be a contiguous int64 array with an entry a row");
+    epoch.order = static_cast<const std::int64_t*>(order.data());
+    for (std::int64_t i = 0; i < epoch.count; ++i)
+      if (epoch.order[i] < 0 || epoch.order[i] >= available)
+        throw std::invalid_argument("order[" + std::to_string(i) + "] is " +
+                                    std::to_string(epoch.order[i]) + ", there are " +
+                                    std::to_string(available) + " rows");
+  }
+
+  // What inputs without rows are in each step.
+  void add_values(Epoch& epoch, const std::vector<ValueTuple>& values,
+                  std::vector<bool>& given) const {
+    const std::int64_t steps = (epoch.count + epoch.batch - 1) / epoch.batch;
+    for (const auto& [input, array] : values) {
+      if (input >= given.size())
+        throw std::invalid_argument("the plan has no input " + std::to_string(input));
+      const TensorDesc& desc = input_desc(input);
+      if (desc.batched || array.ndim() < 1 || array.shape(0) < steps ||
+          dtype_of(array) != desc.dtype || !(array.flags() & py::array::c_style) ||
+          array.size() != array.shape(0) * desc.max_size())
+        throw std::invalid_argument("input " + std::to_string(input) + " needs " +
+                                    std::to_string(steps) + " values of " +
+                                    std::string(name_of(desc.dtype)));
+      epoch.values.push_back(
+          {input, static_cast<const std::byte*>(array.data()),
+           static_cast<std::size_t>(desc.size(epoch.batch)) * size_of(desc.dtype)});
+      given[input] = true;
+    }
+  }
+
+  void add_outputs(Epoch& epoch, const std::vector<py::array>& outputs) const {
+    if (outputs.size() != plan_->outputs().size())
+      throw std::invalid_argument("the plan has " + std::to_string(plan_->outputs().size()) +
+                                  " outputs, got " + std::to_string(outputs.size()));
+    for (std::size_t o = 0; o < outputs.size(); ++o) {
+      py::array array = outputs[o];
+      const TensorDesc& desc = plan_->tensors()[static_cast<std::size_t>(plan_->outputs()[o])].desc;
+      bool fits = desc.batched && array.ndim() == desc.rank() && array.shape(0) >= epoch.count &&
+                  dtype_of(array) == desc.dtype && (array.flags() & py::array::c_style);
+      for (std::int64_t i = 1; fits && i < desc.rank(); ++i)
+        fits = array.shape(i) == desc.shape[static_cast<std::size_t>(i)];
+      if (!fits)
+        throw std::invalid_argument("output " + std::to_string(o) +
+                                    " needs a C-ordered array with a row for each example");
+      const std::size_t row =
+          desc.max_size() == 0
+              ? 0
+              : static_cast<std::size_t>(desc.max_size() / desc.shape[0]) * size_of(desc.dtype);
+      epoch.outputs.push_back({o, static_cast<std::byte*>(array.mutable_data()), row});
+    }
+  }
+
+  // Where the time of each step goes.
+  double* times_of(py::array nanoseconds) const {
+    if (dtype_of(nanoseconds) != DType::f64 || !(nanoseconds.flags() & py::array::c_style) ||
+        nanoseconds.size() != static_cast<py::ssize_t>(plan_->steps().size()))
+      throw std::invalid_argument("nanoseconds needs a float64 entry for each step of the plan");
+    return static_cast<double*>(nanoseconds.mutable_data());
+  }
+
   void note(const Watch& watch) noexcept {
     if (!finding_.empty()) return;
     try {
