@@ -75,7 +75,9 @@ DECISIONS = """\
 - Only the first dimension of a tensor, the batch, may be unknown. `K.flatten` of a symbolic batch
   keeps a row for each example; sums and means over it are the same.
 - Weights and losses are float32, with the policy `bfloat16` too. Other float types are
-  converted.
+  converted. Inside models, arithmetic on whole numbers is exact up to 2**24, as float32 is.
+- Losses and metrics keep the batch apart: a matrix of each row with each other, sorting along the
+  batch, or `reshape(y, (-1,))` of it, are refused.
 - `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss` are accepted and change
   nothing.
 - A file runs no code: a `Lambda` is loaded by the name of its function, never from bytecode.

@@ -154,3 +154,15 @@ def test_a_wide_product_with_few_rows() -> None:
         for _ in range(2):
             np.testing.assert_allclose(model(data), data @ w.numpy().T, rtol=1e-4, atol=1e-3)
             w.assign(w.numpy() * 0.5)
+
+
+def test_a_call_keeps_the_losses_that_layers_add() -> None:
+    class Penalty(layers.Layer):
+        def call(self, x: Any) -> Any:
+            self.add_loss(ops.sum(x))
+            return x
+
+    model = Sequential([layers.Input((1,)), Penalty()])
+    for _ in range(2):
+        model(np.ones((2, 1), np.float32))
+        assert [float(loss) for loss in model.losses] == [2.0]

@@ -214,7 +214,7 @@ class Model(Trainer, OldMethods, Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs and isinstance(args[0], np.ndarray):
             run = self._inference(args[0]) if current_trace() is None else None
-            if run is not None:
+            if run is not None and not run.step.adds_losses:  # which a call would keep
                 return run(args[0])
         return super().__call__(*args, **kwargs)
 

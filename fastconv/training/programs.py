@@ -56,6 +56,7 @@ class Step:
     rows: int  # how many of its inputs take rows
     pack: Any  # arranges its outputs as the model does
     indices: Sequence[IndexCheck] = ()  # what its arrays must hold
+    adds_losses: bool = False  # whether a layer called add_loss
     draws: bool = field(init=False)  # random numbers
 
     def __post_init__(self) -> None:
@@ -266,7 +267,8 @@ def predict_step(model: Any, signature: Signature) -> Step:
                 y_pred[i] = bind("identity", tensor)
             seen.add(id(tensor))
         program = Program.of(x, y_pred, trace.updates)
-    return Step(program, len(x), packer(outputs), index_checks(trace.indices, x))
+    checks = index_checks(trace.indices, x)
+    return Step(program, len(x), packer(outputs), checks, adds_losses=bool(trace.losses))
 
 
 class Plans:
