@@ -126,7 +126,7 @@ def test_what_is_known_to_be_rounded() -> None:
     others = [x * 2, half * 3, ops.concatenate([half, ops.cast(x * 2, half.dtype), x], axis=1)]
     flow = passes.simplify(Program.of([x], [*made, *others]))
     values = [flow.tensors[id(t)] for t in (*made, *others)]
-    assert [is_rounded(v) for v in values] == [True] * 4 + [False] * 3
+    assert [is_rounded(v, {}) for v in values] == [True] * 4 + [False] * 3
     assert flow.tensors[id(made[0])] is values[0]
     twice = passes.simplify(Program.of([x], [ops.cast(half, "bfloat16")]))
     assert [s.name for s in twice.steps] == ["cast"]

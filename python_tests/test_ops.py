@@ -48,6 +48,11 @@ CASES = {
     "maximum": (ops.maximum, (X, Y), np.maximum(X, Y)),
     "minimum": (ops.minimum, (X, Y), np.minimum(X, Y)),
     "softmax of two axes": (lambda x: ops.softmax(x, axis=(1, 2)), (X,), softmax(X, (1, 2))),
+    "concatenate floats and integers": (
+        lambda x, k: ops.concatenate([x, k], axis=-1),
+        (X[..., 0], K),
+        np.concatenate([X[..., 0], K], axis=-1),
+    ),
     "two new axes": (
         lambda x: ops.expand_dims(x, (1, -1)),
         (X,),

@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 
 import fastconv.graph.primitives  # noqa: F401
+from fastconv import ops
 from fastconv.graph.autodiff import gradients
+from fastconv.graph.lower import lower
 from fastconv.graph.passes import Flow, Step, run_passes, simplify
 from fastconv.graph.primitive import bind, tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor, Variable
+from fastconv.reference import run_program
 
 CONV = {"strides": [1, 1], "padding": [1] * 4, "dilation": [1, 1], "groups": 1}
 POOL = {"pool": [2, 2], "strides": [2, 2], "padding": [0] * 4}
@@ -421,7 +424,110 @@ def test_updates_of_one_kind_become_one_step() -> None:
     assert all(v.home is not None for s in flow.steps for v in s.outputs)
 
 
+def check_updates(program: Program) -> None:
+    """Variables become what they become one after the other, in the reference."""
+    expected = {v: v.numpy() for v in program.updates}
+    outputs = run_program(program, [], expected)
+    for got, want in zip(lower(program, 1).run([], 1), outputs, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+    for variable, value in expected.items():
+        np.testing.assert_allclose(variable.numpy(), value, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(), (5,), (2, 3)])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_gradient_that_is_a_variable_is_read_before_it_is_written(
+    size: tuple[int, ...], apart: bool
+) -> None:
+    """As of a game: the gradient of each player is the other."""
+    a, b = variable(*size), variable(*size)
+    rate, other = Variable(np.float32(0.1)), Variable(np.float32(0.1))
+    with tracing() as trace:
+        x, y = trace.read(a), trace.read(b)
+        a.assign(bind("sgd", x, y, rate, weight_decay=0.0)[0])
+        b.assign(bind("sgd", y, x, other if apart else rate, weight_decay=0.0)[0])
+    check_updates(Program.of([], [], trace.updates))
+
+
+def test_a_slot_that_is_the_gradient() -> None:
+    a, v, rate = variable(4), variable(4), Variable(np.float32(0.1))
+    with tracing() as trace:
+        x, slot = trace.read(a), trace.read(v)
+        new = bind("momentum", x, slot, slot, rate, momentum=0.9, nesterov=0, weight_decay=0.0)
+        a.assign(new[0])
+        v.assign(new[1])
+    check_updates(Program.of([], [], trace.updates))
+
+
+def test_an_update_that_is_not_assigned_writes_nothing() -> None:
+    a, b, rate = variable(4), variable(4), Variable(np.float32(0.1))
+    before = a.numpy()
+    with tracing() as trace:
+        new = bind("sgd", trace.read(a), trace.read(b) * 2.0, rate, weight_decay=0.0)[0]
+        b.assign(new)
+    check_updates(Program.of([], [new], trace.updates))
+    np.testing.assert_array_equal(a.numpy(), before)
+
+
+def test_variables_that_exchange_their_values() -> None:
+    a, b = variable(4), Variable(np.float32([1, 2, 3, 4]))
+    with tracing() as trace:
+        x, y = trace.read(a), trace.read(b)
+        a.assign(y)
+        b.assign(x)
+    check_updates(Program.of([], [x + 0.0, y], trace.updates))
+
+
+def test_a_rounding_weight_gradient_does_not_sum_the_bias_gradient() -> None:
+    x, dy = rows(6), rows(3)
+    with tracing():
+        grad = bind("dense_weight_grad", x, dy, precision="bfloat16")
+        total = bind("sum", dy, axes=[0], keepdims=0)
+        steps = fused([x, dy], grad, total)
+    assert [s.name for s in steps if "bias" in s.attrs] == []
+
+
+def test_functions_of_the_user_run_each_time() -> None:
+    calls: list[int] = []
+
+    def count(x: Any) -> Any:
+        calls.append(1)
+        return np.full_like(x, len(calls))
+
+    constant = variable(3)
+    with tracing():
+        one, two = (ops.numpy_function(count, constant) for _ in range(2))
+        program = Program.of([], [one, two])
+    frozen = lower(program, 1, frozen=True)
+    for _ in range(2):
+        frozen.run([], 1)
+    assert len(calls) == 4
+
+
 # Size
+
+
+def sum_of(count: int) -> Program:
+    inputs = [rows(4) for _ in range(count)]
+    with tracing():
+        level: list[Any] = list(inputs)
+        while len(level) > 1:
+            level = [a + b for a, b in zip(level[::2], level[1::2], strict=True)]
+    return Program.of(inputs, level)
+
+
+def test_groups_that_merge_are_no_problem() -> None:
+    flow = run_passes(sum_of(1024))
+    assert sum(len(s.parts) for s in flow.steps) == 1023
+
+
+def test_long_chains_of_moves_are_no_problem() -> None:
+    x = rows(64, 64, 1)
+    with tracing():
+        y = bind("cast", x, dtype="bfloat16")
+        for i in range(1500):
+            y = bind("flip", y, axes=[1 + i % 2])
+    assert len(run_passes(Program.of([x], [y])).steps) > 1500
 
 
 def deep_program(blocks: int) -> Program:

@@ -24,10 +24,13 @@ std::string describe(const PlanStep& step) {
   return step.label.empty() ? step.op.name : step.op.name + " (" + step.label + ")";
 }
 
-bool is_random(const OpSpec& op) {
-  return op.name.starts_with("random") || op.name == "dropout" ||
-         op.attrs.text("code", "").find("dropout") != std::string::npos ||
-         op.attrs.text("epilogue", "").find("dropout") != std::string::npos;
+// Whether equal operands give equal results: no random numbers, and no function of the user's.
+bool is_repeatable(const OpSpec& op) {
+  const auto drops = [&](const char* code) {
+    return op.attrs.text(code, "").find("dropout") != std::string::npos;
+  };
+  return !op.name.starts_with("random") && op.name != "dropout" && op.name != "numpy_function" &&
+         !drops("code") && !drops("epilogue");
 }
 
 }  // namespace
@@ -167,8 +170,8 @@ void Plan::find_fixed() {
       const PlanTensor& t = tensors_[static_cast<std::size_t>(id)];
       return t.kind == Kind::temp && !t.desc.batched;
     });
-    once_[s] =
-        own && !is_random(step.op) && std::all_of(step.inputs.begin(), step.inputs.end(), is_fixed);
+    once_[s] = own && is_repeatable(step.op) &&
+               std::all_of(step.inputs.begin(), step.inputs.end(), is_fixed);
     if (once_[s])
       for (const int id : step.outputs) fixed_[static_cast<std::size_t>(id)] = true;
     else

@@ -56,7 +56,7 @@ def split_prefix(
 
     inside: set[int] = set()  # nodes of the prefix
     for node in program.nodes:
-        if node.op.stateful:
+        if not node.op.repeatable:
             continue
         if all(is_constant(t) for t in node.inputs):
             constant.update(id(t) for t in node.outputs)

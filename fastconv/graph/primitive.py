@@ -36,7 +36,14 @@ class Primitive:
     shape_rule: ShapeRule
     vjp: Vjp | None = None
     pointwise: bool = False  # out[i] depends on in[i] alone, after broadcasting
-    stateful: bool = False  # random: never merged with an equal node, never folded
+    stateful: bool = False  # random
+    host: bool = False  # a function of the user's
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether equal operands give equal results: else it is never merged with an equal node,
+        folded or kept from run to run."""
+        return not (self.stateful or self.host)
 
 
 PRIMITIVES: dict[str, Primitive] = {}

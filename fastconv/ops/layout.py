@@ -11,7 +11,7 @@ import numpy as np
 
 from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.indexing import getitem
-from fastconv.graph.primitives.common import batch_of, is_float, sized
+from fastconv.graph.primitives.common import batch_of, is_float, promote, sized
 from fastconv.ops.operand import (
     dtype_name,
     dtype_of,
@@ -157,7 +157,8 @@ def flatten(x: Any) -> Any:
 
 @operation
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Tensors joined along an axis; every other axis agrees.
+    """Tensors joined along an axis; every other axis agrees. Of several dtypes the result has that
+    of arithmetic between them.
 
     >>> concatenate([np.zeros((2, 3)), np.ones((2, 1))], axis=1).shape
     (2, 4)
@@ -165,6 +166,9 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
     xs = [operand(x) for x in xs]
     if not xs:
         raise ValueError("concatenate: needs at least one tensor")
+    if len({dtype_of(x) for x in xs}) > 1:
+        common = promote(*map(dtype_of, xs))
+        xs = [x if dtype_of(x) == common else bind("cast", x, dtype=common) for x in xs]
     return bind("concatenate", *xs, axis=normalize_axis("concatenate", axis, xs[0].ndim))
 
 

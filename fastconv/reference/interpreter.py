@@ -42,7 +42,8 @@ def run_program(
         if source is None:
             raise ValueError(f"{tensor!r} is neither an input of the program nor computed by it")
         if isinstance(source, Variable):
-            source = store.get(source, source.data)
+            array = store.get(source, source.data)
+            source = array.copy() if source in program.updates else array  # written at the end
         values[id(tensor)] = result = _floats(np.asarray(source), dtype)
         return result
 

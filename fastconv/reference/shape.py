@@ -29,13 +29,6 @@ def _pad(x: Array, *, pads: Sequence[int], interior: Sequence[int], value: float
         shape.append(before + spanned + after)
         key.append(slice(before, before + spanned, between + 1))
     result = np.full(shape, value, x.dtype)
-    if any(interior):  # the zeros between elements are zeros whatever the border is
-        inner = result[
-            tuple(
-                slice(b, n - a) for b, a, n in zip(pads[::2], pads[1::2], result.shape, strict=True)
-            )
-        ]
-        inner[...] = 0
     result[tuple(key)] = x
     return result
 

@@ -82,9 +82,10 @@ def _through_dropout(flow: Flow, mask: Step) -> None:
 
 def fuse_bias_grads(flow: Flow) -> None:
     """A bias gradient, the sum of dy over everything but channels, is the weight gradient's second
-    result: it reads dy anyway."""
+    result: it reads dy anyway. One that rounds dy to bfloat16 would sum it so."""
     for step in list(flow.steps):
-        if step.name not in _WEIGHT_GRADS or step.attrs.get("bias"):
+        rounds = step.attrs.get("precision", "float32") != "float32"
+        if step.name not in _WEIGHT_GRADS or step.attrs.get("bias") or rounds:
             continue
         dy = step.inputs[1]
         rank = len(dy.shape)

@@ -26,6 +26,7 @@ class _Group:
     inputs: set[Value] = field(default_factory=set)
     made: set[Value] = field(default_factory=set)
     open: bool = True
+    merged: _Group | None = None  # into which it went
 
     def fits(self, steps: list[Step], inputs: set[Value]) -> bool:
         made = self.made.union(s.outputs[0] for s in steps)
@@ -40,6 +41,13 @@ class _Group:
         self.steps += steps
         self.made.update(s.outputs[0] for s in steps)
         self.inputs = (self.inputs | inputs) - self.made
+
+
+def _now(group: _Group) -> _Group:
+    """The group that a group has become."""
+    while group.merged is not None:
+        group = group.merged
+    return group
 
 
 class _Grouping:
@@ -79,29 +87,25 @@ class _Grouping:
         found: dict[_Group, None] = {}
         for value in step.inputs:
             if value.maker in self.of:
-                found[self.of[value.maker]] = None
+                found[_now(self.of[value.maker])] = None
         for value in step.inputs:
-            near = self.reader.get(value)
-            if near is not None and step.position - near.steps[-1].position <= _DISTANCE:
-                found[near] = None
+            if value in self.reader:
+                near = _now(self.reader[value])
+                if step.position - near.steps[-1].position <= _DISTANCE:
+                    found[near] = None
         if small and shape in self.small:
-            found[self.small[shape]] = None
+            found[_now(self.small[shape])] = None
         return [g for g in found if g.open and g.shape == shape]
 
     def _merge(self, group: _Group, other: _Group) -> None:
         group.take(other.steps, other.inputs)
         group.steps.sort(key=lambda s: s.position)
-        for step in other.steps:
-            self.of[step] = group
-        for table in (self.reader, self.small):
-            for key, known in table.items():
-                if known is other:
-                    table[key] = group  # type: ignore[index]
-        self.groups.remove(other)
+        other.merged = group
 
     def close_makers(self, step: Step, keep: _Group | None = None) -> None:
         for value in step.inputs:
-            group = self.of.get(value.maker) if value.maker is not None else None
+            made = self.of.get(value.maker) if value.maker is not None else None
+            group = None if made is None else _now(made)
             if group is not None and group is not keep:
                 group.open = False
 
@@ -115,7 +119,8 @@ def fuse_pointwise(flow: Flow) -> None:
         else:
             grouping.close_makers(step)
     for group in grouping.groups:
-        _emit(flow, group)
+        if group.merged is None:
+            _emit(flow, group)
     flow.settle()
 
 

@@ -73,7 +73,7 @@ def fuse_updates(flow: Flow) -> None:
     """Each rule becomes part of one step for every kind, its settings and its learning rate.
 
     The step writes where it reads: into the variables, or into copies of what is still read after
-    an update.
+    an update, or is not what the variable becomes. A gradient that is itself a variable is copied.
     """
     found = [s for s in flow.steps if s.name in RULES]
     if not found:
@@ -86,9 +86,9 @@ def fuse_updates(flow: Flow) -> None:
         scalars = step.inputs[2 + len(slots) :]
         key = (step.name, freeze(attrs), *map(id, scalars), id(step) if step in late else None)
         kinds.setdefault(key, []).append(step)
-    claimed: set[Value] = set()
+    homes = _Homes(flow, late)
     for steps in kinds.values():
-        _emit(flow, steps, late, claimed)
+        _emit(flow, steps, homes)
     flow.settle()
 
 
@@ -105,7 +105,7 @@ def _after(updates: list[Step]) -> set[Step]:
     return result
 
 
-def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -> None:
+def _emit(flow: Flow, steps: list[Step], homes: _Homes) -> None:
     kind = steps[0].name
     slots, timed, names = RULES[kind]
     inputs: list[Value] = list(steps[0].inputs[2 + len(slots) :])
@@ -114,7 +114,10 @@ def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -
     outputs: list[Value] = []
     for step in steps:
         w, g, *state = step.inputs[: 2 + len(slots)]
-        w, *state = [_place(flow, v, step, late, claimed) for v in (w, *state)]
+        if isinstance(_root(g).source, Variable):
+            g = _copied(flow, g, step)
+        pairs = zip((w, *state), step.outputs, strict=True)
+        w, *state = [homes.place(value, result, step) for value, result in pairs]
         inputs += [w, g, *state]
         for home, result in zip((w, *state), step.outputs, strict=True):
             result.home = home
@@ -134,20 +137,42 @@ def _emit(flow: Flow, steps: list[Step], late: set[Step], claimed: set[Value]) -
         value.maker = fused
 
 
-def _place(flow: Flow, value: Value, step: Step, late: set[Step], claimed: set[Value]) -> Value:
-    """``value`` if it can be written over, else a copy of it."""
-    own = (
-        isinstance(value.source, Variable)
-        and value not in claimed
-        and not value.pins
-        and not any(u in late for u in _readers(value))
-        and step not in late
-    )
-    if own:
-        claimed.add(value)
+class _Homes:
+    """Where updates are written: each variable is taken once."""
+
+    def __init__(self, flow: Flow, late: set[Step]) -> None:
+        self._flow = flow
+        self._late = late
+        self._final = {value: variable for variable, value in flow.updates}
+        self._claimed: set[Value] = set()
+
+    def place(self, value: Value, result: Value, step: Step) -> Value:
+        """``value`` if ``result`` can be written over it, else a copy of it."""
+        own = (
+            isinstance(value.source, Variable)
+            and self._final.get(result) is value.source
+            and value not in self._claimed
+            and not value.pins
+            and not any(u in self._late for u in _readers(value))
+            and step not in self._late
+        )
+        if not own:
+            return _copied(self._flow, value, step)
+        self._claimed.add(value)
         return value
+
+
+def _copied(flow: Flow, value: Value, step: Step) -> Value:
+    """A copy, made before ``step``."""
     copy = flow.add("copy", [value], [(value.shape, value.dtype)], {}, position=step.position - 0.5)
     return copy.outputs[0]
+
+
+def _root(value: Value) -> Value:
+    """What a value is a reshape of."""
+    while value.maker is not None and value.maker.name == "reshape":
+        value = value.maker.inputs[0]
+    return value
 
 
 def _readers(value: Value) -> list[Step]:

@@ -17,15 +17,29 @@ _NEAR = 4.0  # steps between two readers that share what is kept as float32
 _MOVES = frozenset({"max_pool2d", "relu", "transpose", "slice", "flip", "concatenate", "reshape"})
 
 
-def is_rounded(value: Value) -> bool:
-    """Whether every element of ``value`` is a bfloat16 for certain."""
+def is_rounded(value: Value, known: dict[Value, bool]) -> bool:
+    """Whether every element of ``value`` is a bfloat16 for certain; ``known`` keeps what is found
+    out for the next time."""
+    pending = [value]
+    while pending:
+        last = pending[-1]
+        moved = last.maker is not None and last.maker.name in _MOVES
+        sources = last.maker.inputs if moved and last.maker is not None else []
+        missing = [v for v in sources if v not in known] if last not in known else []
+        pending += missing
+        if not missing:
+            known.setdefault(pending.pop(), _made_rounded(last, known))
+    return known[value]
+
+
+def _made_rounded(value: Value, known: dict[Value, bool]) -> bool:
     maker = value.maker
     if maker is None:
         return False
     if maker.name == "cast":
         return bool(maker.attrs["dtype"] == BFLOAT16)
     if maker.name in _MOVES:
-        return value is maker.outputs[0] and all(is_rounded(v) for v in maker.inputs)
+        return value is maker.outputs[0] and all(known[v] for v in maker.inputs)
     lines: list[str] = []
     if maker.name == "pointwise":
         last = maker.attrs["results"][maker.outputs.index(value)] - len(maker.inputs)
@@ -37,6 +51,7 @@ def is_rounded(value: Value) -> bool:
 
 def keep_rounded(flow: Flow) -> None:
     """Between readers that are far apart, keep rounded results as bfloat16."""
+    known: dict[Value, bool] = {}
     for step in list(flow.steps):
         for value in step.outputs:
             if (
@@ -45,7 +60,7 @@ def keep_rounded(flow: Flow) -> None:
                 and value.dtype == "float32"
                 and value.row_size >= _LEAST
                 and not any(v.pins for v in _views(value))
-                and is_rounded(value)
+                and is_rounded(value, known)
             ):
                 _keep(flow, step, value)
     flow.settle()

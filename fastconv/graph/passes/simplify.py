@@ -11,6 +11,7 @@ from fastconv.graph.passes.flow import Flow, Value
 from fastconv.graph.passes.keep_rounded import is_rounded
 from fastconv.graph.precision import BFLOAT16, as_run, dtype_as_run
 from fastconv.graph.primitive import PRIMITIVES
+from fastconv.graph.primitives.common import sized
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Array, Shape, Tensor, Variable
 from fastconv.reference import EVAL
@@ -48,6 +49,7 @@ class _Simplifier:
         self.values: dict[int, Value] = {}  # by the tensor
         self.scope = ""
         self.name = ""  # the primitive that a rule looks at
+        self.rounded: dict[Value, bool] = {}  # what is known of values: see is_rounded
         self._known: dict[Any, list[Value]] = {}
         self._constants: dict[Any, Value] = {}
         for tensor in program.inputs:
@@ -89,8 +91,8 @@ class _Simplifier:
         self, name: str, inputs: list[Value], attrs: dict[str, Any], specs: Specs
     ) -> list[Value]:
         """The results of a primitive: new, known already, or one of its operands."""
-        stateful = PRIMITIVES[name].stateful
-        if not stateful:
+        repeatable = PRIMITIVES[name].repeatable
+        if repeatable:
             folded = self._fold(name, inputs, attrs, specs)
             if folded is not None:
                 return folded
@@ -102,10 +104,10 @@ class _Simplifier:
                 return found
         if PRIMITIVES[name].pointwise:
             inputs = _without_broadcasts(inputs, specs[0][0])
-            if not stateful and all(_spread(v) for v in inputs):
+            if repeatable and all(_spread(v) for v in inputs):
                 return [self._before_broadcast(name, inputs, attrs, specs[0])]
         key = None
-        if not stateful:
+        if repeatable:
             key = (name, tuple(map(id, inputs)), freeze(attrs))
             known = self._known.get(key)
             if known is not None:
@@ -128,7 +130,7 @@ class _Simplifier:
         if small.shape == shape:
             return small
         likes = next((v.maker.inputs[1:] for v in inputs if v.maker is not None), [])
-        return self.one("broadcast_to", [small, *likes], spec, shape=_sized(shape))
+        return self.one("broadcast_to", [small, *likes], spec, shape=sized(shape))
 
     def _fold(
         self, name: str, inputs: list[Value], attrs: dict[str, Any], specs: Specs
@@ -198,7 +200,7 @@ def _same(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Spe
 
 def _cast(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
     if attrs["dtype"] == BFLOAT16:
-        return inputs if is_rounded(inputs[0]) else None
+        return inputs if is_rounded(inputs[0], s.rounded) else None
     return _same(s, inputs, attrs, specs)
 
 
@@ -257,26 +259,22 @@ def _transpose(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs
         return [s.one("transpose", maker.inputs, specs[0], perm=[inner[p] for p in perm])]
     moved = [p for p in perm if x.shape[p] != 1]
     if moved == sorted(moved):
-        return [s.one("reshape", [x], specs[0], shape=_sized(specs[0][0]))]
+        return [s.one("reshape", [x], specs[0], shape=sized(specs[0][0]))]
     return None
-
-
-def _sized(shape: Shape) -> list[int]:
-    return [-1 if d is None else d for d in shape]
 
 
 def _reduction(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
     """Over axes of one element it only reshapes."""
     x = inputs[0]
     if x.dtype == specs[0][1] and all(x.shape[a] == 1 for a in attrs["axes"]):
-        return [s.one("reshape", [x], specs[0], shape=_sized(specs[0][0]))]
+        return [s.one("reshape", [x], specs[0], shape=sized(specs[0][0]))]
     return None
 
 
 def _count(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs: Specs) -> Any:
     """A number, times the batch where that is counted: no tensor is kept alive to be counted."""
     x, axes = inputs[0], attrs["axes"]
-    fixed = float(np.prod([x.shape[a] or 1 for a in axes], dtype=np.float64))
+    fixed = float(np.prod([n for a in axes if (n := x.shape[a]) is not None], dtype=np.float64))
     number = s.constant(np.asarray(fixed, specs[0][1]))
     if not any(x.shape[a] is None for a in axes):
         return [number]
@@ -322,7 +320,7 @@ def _rank_one(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs:
     weights = "weight_grad" in name
     rows = 2 if weights else 1
     operands = [
-        s.one("reshape", [v], ((1, *v.shape), v.dtype), shape=[1, *_sized(v.shape)])
+        s.one("reshape", [v], ((1, *v.shape), v.dtype), shape=[1, *sized(v.shape)])
         for v in inputs[:rows]
     ]
     operands += inputs[rows:]
@@ -330,7 +328,7 @@ def _rank_one(s: _Simplifier, inputs: list[Value], attrs: dict[str, Any], specs:
         return s.apply(name, operands, attrs, specs)
     shape, dtype = specs[0]
     row = s.apply(name, operands, attrs, [((1, *shape), dtype)])[0]
-    return [s.one("reshape", [row], specs[0], shape=_sized(shape))]
+    return [s.one("reshape", [row], specs[0], shape=sized(shape))]
 
 
 _RULES: dict[str, Rule] = {

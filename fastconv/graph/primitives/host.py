@@ -94,5 +94,5 @@ def _custom_gradient_vjp(node: Node, cotangents: list[Tensor | None]) -> list[Te
     return [None, *listed]
 
 
-primitive("numpy_function", _numpy_function_rule)
+primitive("numpy_function", _numpy_function_rule, host=True)
 primitive("custom_gradient", _custom_gradient_rule, _custom_gradient_vjp)

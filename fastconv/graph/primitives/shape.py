@@ -8,7 +8,6 @@ from fastconv.graph.primitive import Node, Spec, bind, primitive
 from fastconv.graph.primitives.common import (
     broadcast_shapes,
     is_float,
-    promote,
     size_of,
     sized,
     unbroadcast,
@@ -71,8 +70,9 @@ def _concatenate_rule(*xs: Tensor, axis: int) -> Spec:
         raise ValueError("concatenate: cannot join symbolic tensors along the batch axis")
     dims = list(first.shape)
     dims[axis] = sum(size_of([x.shape[axis]]) for x in xs)
-    dtypes = {x.dtype for x in xs}
-    return tuple(dims), first.dtype if len(dtypes) == 1 else promote(*dtypes)
+    if any(x.dtype != first.dtype for x in xs):
+        raise TypeError(f"concatenate: dtypes must be one, got {', '.join(x.dtype for x in xs)}")
+    return tuple(dims), first.dtype
 
 
 def _concatenate_vjp(node: Node, cotangents: Cotangents) -> Cotangents:

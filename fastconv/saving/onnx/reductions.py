@@ -48,7 +48,8 @@ def _count(graph: GraphBuilder, step: Step) -> None:
     """The number of rows, times that of the elements counted in each."""
     x = step.inputs[0]
     rows = graph.node("Gather", [graph.node("Shape", [graph.get(x)]), graph.constant(np.int64(0))])
-    fixed = np.prod([x.shape[a] or 1 for a in step.attrs["axes"]], dtype=np.float32)
+    sizes = [n for a in step.attrs["axes"] if (n := x.shape[a]) is not None]
+    fixed = np.prod(sizes, dtype=np.float32)
     count = graph.node("Mul", [graph.cast(rows, "float32"), graph.constant(np.float32(fixed))])
     graph.set(step.outputs[0], count)
 
