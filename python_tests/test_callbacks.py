@@ -181,6 +181,13 @@ def test_reduce_on_plateau():
     np.testing.assert_allclose(rates, [1, 1, 0.5, 0.5, 0.25, 0.25, 0.2, 0.2, 0.2, 0.2], rtol=1e-6)
 
 
+def test_reduce_on_plateau_comes_to_rest_at_the_lowest_rate(capsys):
+    """The optimizer's rate is a float32, which may be a little above or below ``min_lr``."""
+    callback = callbacks.ReduceLROnPlateau("loss", patience=1, verbose=1, min_lr=0.001)
+    run_monitor(callback, [1.0] * 6, rate=0.01)
+    assert capsys.readouterr().out.count("reducing learning rate") == 1
+
+
 def test_what_verbose_callbacks_print(capsys, tmp_path):
     stop = callbacks.EarlyStopping("loss", patience=1, verbose=1, restore_best_weights=True)
     lower = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, verbose=1)

@@ -7,6 +7,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastconv.callbacks.callback import Callback, Logs
 
 # Ends of names that tell which way is better where no metric of the model does.
@@ -239,7 +241,7 @@ class ReduceLROnPlateau(Monitor):
             self.wait = 0
         elif self.cooldown_counter <= 0:
             self.wait += 1
-            if self.wait >= self.patience and rate > self.min_lr:
+            if self.wait >= self.patience and rate > np.float32(self.min_lr):
                 lower = max(rate * self.factor, self.min_lr)
                 self.model.optimizer.learning_rate = lower
                 if self.verbose > 0:
