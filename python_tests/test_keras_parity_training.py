@@ -233,6 +233,34 @@ def test_callbacks_see_the_same(backend):
     same_history(a, b)
 
 
+def test_callbacks_with_methods_of_ones_own(backend):
+    keras, ours, theirs = pair(1, "sigmoid")
+    calls = []
+    for k, model, more in ((fastconv, ours, {"backend": backend}), (keras, theirs, {})):
+
+        class Stopping(k.callbacks.EarlyStopping):
+            def get_monitor_value(self, logs):
+                return (logs["loss"] + logs["val_loss"]) / 2
+
+            def _is_improvement(self, monitor_value, reference_value):
+                return monitor_value < 0
+
+        class Lowering(k.callbacks.ReduceLROnPlateau):
+            asked = 0
+
+            def in_cooldown(self):
+                self.asked += 1
+                return True
+
+        lowering = Lowering("loss")
+        model.compile("sgd", "binary_crossentropy", **more)
+        stopping = Stopping("mean of both", mode="min", patience=2)
+        options = {"epochs": 5, "shuffle": False, "verbose": 0, "validation_split": 0.3}
+        history = model.fit(X, BINARY, callbacks=[stopping, lowering], **options)
+        calls.append((history.epoch, stopping.stopped_epoch, stopping.best, lowering.asked))
+    assert calls[0] == calls[1]
+
+
 def trained_alike(backend, build, x, y, compiled=lambda k: {"loss": "mse"}, **options):
     """One net here and in Keras: the same history and the same weights."""
     keras = import_keras()

@@ -79,7 +79,7 @@ class Monitor(Callback):
         """Raises ValueError, before anything is trained, if it is not known which way is better."""
         _ = self.maximizes
 
-    def value_in(self, logs: Logs | None) -> float | None:
+    def get_monitor_value(self, logs: Logs | None) -> float | None:
         """The monitored value; warns where it is missing."""
         logs = logs or {}
         if self.monitor not in logs:
@@ -91,12 +91,12 @@ class Monitor(Callback):
             return None
         return float(logs[self.monitor])
 
-    def improves(self, value: float, on: float | None) -> bool:
-        if on is None:
-            return not math.isnan(value)
+    def _is_improvement(self, monitor_value: float, reference_value: float | None) -> bool:
+        if reference_value is None:
+            return not math.isnan(monitor_value)
         if self.maximizes:
-            return value - self.min_delta > on
-        return value + self.min_delta < on
+            return monitor_value - self.min_delta > reference_value
+        return monitor_value + self.min_delta < reference_value
 
 
 class EarlyStopping(Monitor):
@@ -147,19 +147,19 @@ class EarlyStopping(Monitor):
         self.best_weights = None
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        value = self.value_in(logs)
+        value = self.get_monitor_value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights = self.model.get_weights()
             self.best_epoch = epoch
         self.wait += 1
-        if self.improves(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best = value
             self.best_epoch = epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-            if self.baseline is None or self.improves(value, self.baseline):
+            if self.baseline is None or self._is_improvement(value, self.baseline):
                 self.wait = 0
             return
         if self.wait >= self.patience and epoch > 0:
@@ -230,16 +230,16 @@ class ReduceLROnPlateau(Monitor):
         logs = {} if logs is None else logs
         rate = float(self.model.optimizer.learning_rate)
         logs["learning_rate"] = rate
-        value = self.value_in(logs)
+        value = self.get_monitor_value(logs)
         if value is None:
             return
-        if self.cooldown_counter > 0:
+        if self.in_cooldown():
             self.cooldown_counter -= 1
             self.wait = 0
-        if self.improves(value, self.best):
+        if self._is_improvement(value, self.best):
             self.best = value
             self.wait = 0
-        elif self.cooldown_counter <= 0:
+        elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience and rate > np.float32(self.min_lr):
                 lower = max(rate * self.factor, self.min_lr)
@@ -250,6 +250,10 @@ class ReduceLROnPlateau(Monitor):
                     )
                 self.cooldown_counter = self.cooldown
                 self.wait = 0
+
+    def in_cooldown(self) -> bool:
+        """Whether it acted less than ``cooldown`` epochs ago."""
+        return self.cooldown_counter > 0
 
 
 class ModelCheckpoint(Monitor):
@@ -329,11 +333,11 @@ class ModelCheckpoint(Monitor):
         logs = logs or {}
         message = "saving model to"
         if self.save_best_only:
-            value = self.value_in(logs)
+            value = self.get_monitor_value(logs)
             if value is None:
                 return
             before = "None" if self.best is None else f"{self.best:.5f}"
-            if not self.improves(value, self.best):
+            if not self._is_improvement(value, self.best):
                 if self.verbose > 0:
                     print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {before}")
                 return
