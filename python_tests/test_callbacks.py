@@ -267,14 +267,14 @@ def test_checkpoint_of_the_best(tmp_path):
 
 def test_checkpoint_every_so_many_batches(tmp_path):
     callback = callbacks.ModelCheckpoint(
-        f"{tmp_path}/w.weights.h5", save_freq=3, save_weights_only=True
+        f"{tmp_path}/{{epoch}}-{{batch}}.weights.h5", save_freq=3, save_weights_only=True
     )
     assert callback.watches_batches("train")
     saver = Saver()
     callback.set_model(saver)
     for batch in range(7):
         callback.on_train_batch_end(batch, {})
-    assert saver.paths == [f"weights:{tmp_path}/w.weights.h5"] * 2
+    assert saver.paths == [f"weights:{tmp_path}/1-{batch}.weights.h5" for batch in (3, 6)]
     assert not callbacks.ModelCheckpoint("m.keras").watches_batches("train")
 
 

@@ -260,9 +260,9 @@ class ModelCheckpoint(Monitor):
     """Saves the model, or its weights, after epochs or every so many batches.
 
     Args:
-        filepath: may contain ``{epoch}`` and keys of the logs, as in
-            ``"{epoch:02d}-{val_loss:.2f}.keras"``. Models go to ``.keras``, ``.h5`` or ``.hdf5``,
-            weights to ``.weights.h5``, ``.h5`` or ``.hdf5``.
+        filepath: may contain ``{epoch}``, keys of the logs and, where it saves after batches,
+            ``{batch}``, as in ``"{epoch:02d}-{val_loss:.2f}.keras"``. Models go to ``.keras``,
+            ``.h5`` or ``.hdf5``, weights to ``.weights.h5``, ``.h5`` or ``.hdf5``.
         monitor: a key of the logs.
         verbose: 1 prints when it saves.
         save_best_only: only when the monitored value has improved.
@@ -323,7 +323,7 @@ class ModelCheckpoint(Monitor):
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._batches += 1
         if isinstance(self.save_freq, int) and self._batches % self.save_freq == 0:
-            self._save(self._epoch, logs)
+            self._save(self._epoch, {"batch": batch + 1, **(logs or {})})
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq == "epoch":
