@@ -285,8 +285,9 @@ def test_csv_log(tmp_path):
     net.fit(X, Y, epochs=2, verbose=0, callbacks=[logger])
     net.fit(X, Y, epochs=3, initial_epoch=2, verbose=0, callbacks=[logger])
     lines = path.read_text().splitlines()
-    assert lines[0] == "epoch,accuracy,loss"
+    assert lines[0] == "epoch,accuracy,loss,val_accuracy,val_loss"
     assert [line.split(",")[0] for line in lines[1:]] == ["0", "1", "2"]
+    assert all(line.endswith(",NA,NA") for line in lines[1:])
 
 
 def test_terminate_on_nan(capsys):

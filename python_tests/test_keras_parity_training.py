@@ -261,6 +261,25 @@ def test_callbacks_with_methods_of_ones_own(backend):
     assert calls[0] == calls[1]
 
 
+def test_csv_log_of_some_validations(backend, tmp_path):
+    keras, ours, theirs = pair(1, "sigmoid")
+    tables = []
+    for k, model, more in ((fastconv, ours, {"backend": backend}), (keras, theirs, {})):
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], **more)
+        path = tmp_path / k.__name__
+        options = {"shuffle": False, "verbose": 0, "validation_data": (X[:9], BINARY[:9])}
+        every_other = k.callbacks.CSVLogger(path)
+        model.fit(X, BINARY, epochs=4, validation_freq=2, callbacks=[every_other], **options)
+        more_lines = k.callbacks.CSVLogger(path, append=True)
+        model.fit(X, BINARY, epochs=2, callbacks=[more_lines], shuffle=False, verbose=0)
+        tables.append([line.split(",") for line in path.read_text().splitlines()])
+    assert len(tables[0]) == len(tables[1]) == 7
+    assert tables[0][0] == tables[1][0]
+    numbers = [np.array(table[1:])[:, 1:] for table in tables]
+    numbers = [np.where(n == "NA", "nan", n).astype(float) for n in numbers]
+    np.testing.assert_allclose(*numbers, rtol=2e-4)
+
+
 def trained_alike(backend, build, x, y, compiled=lambda k: {"loss": "mse"}, **options):
     """One net here and in Keras: the same history and the same weights."""
     keras = import_keras()

@@ -57,6 +57,9 @@ class LearningRateScheduler(Callback):
 class CSVLogger(Callback):
     """Writes the results of every epoch to a file, a line each.
 
+    The columns are those of the first epoch. Unless it was validated, there is one named ``val_``
+    for each of them too, with ``NA`` in epochs without validation.
+
     Args:
         filename: the file.
         separator: between values.
@@ -89,7 +92,7 @@ class CSVLogger(Callback):
         with self.filename.open("a", newline="", encoding="utf-8") as file:
             self._drop(file)
             writer = csv.writer(file, delimiter=self.separator, lineterminator="\n")
-            self._keys = self._keys or sorted(logs)
+            self._keys = self._keys or _columns(logs)
             if file.tell() == 0:
                 writer.writerow(["epoch", *self._keys])
             writer.writerow([epoch, *(logs.get(k, "NA") for k in self._keys)])
@@ -105,6 +108,13 @@ class CSVLogger(Callback):
             file.truncate(self._kept)
             file.seek(0, os.SEEK_END)
             self._kept = None
+
+
+def _columns(logs: Logs) -> list[str]:
+    keys = sorted(logs)
+    if any(key.startswith("val_") for key in keys):
+        return keys
+    return keys + [f"val_{key}" for key in keys]
 
 
 class TerminateOnNaN(Callback):
