@@ -189,7 +189,8 @@ class Progbar:
 
 
 class ProgbarLogger(Callback):
-    """Prints ``Epoch 1/2`` and a progress line for each epoch (`fit` adds one by itself)."""
+    """Prints a progress line for each epoch, below ``Epoch 1/2`` where there are several (`fit`
+    adds one by itself)."""
 
     def __init__(self, verbose: int | None = None) -> None:
         super().__init__()
@@ -227,8 +228,9 @@ class ProgbarLogger(Callback):
         self._training = False
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        if self.verbose:
-            sys.stdout.write(f"Epoch {epoch + 1}/{self.params.get('epochs', '?')}\n")
+        epochs = self.params.get("epochs", 1)
+        if self.verbose and epochs > 1:
+            sys.stdout.write(f"Epoch {epoch + 1}/{epochs}\n")
         self._begin()
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
