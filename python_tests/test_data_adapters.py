@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from fastconv import config, layers, ops
+from fastconv import callbacks, config, layers, ops
 from fastconv.models import Model, Sequential
 from fastconv.training.batches import Batches, ahead
 from fastconv.training.data import as_rows, class_weights, dense_rows, split_validation, to_array
@@ -221,6 +221,21 @@ def test_generator_that_ends_stops_training(model):
         history = model.fit(batches, epochs=2, verbose=0)
     assert history.epoch == [0]
     assert int(model.optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_a_validation_without_data_has_no_results(model, steps):
+    batches = ((X[i : i + 10] / 200, Y[i : i + 10]) for i in (0, 10))
+    options = {"validation_data": batches, "validation_steps": steps, "verbose": 0}
+    stopping = callbacks.EarlyStopping(patience=1)
+    with (
+        pytest.warns(UserWarning, match="validation data ran out before epoch 2, which has no val"),
+        pytest.warns(UserWarning, match="EarlyStopping follows 'val_loss', which is not available"),
+    ):
+        history = model.fit(X / 200, Y, epochs=2, callbacks=[stopping], **options)
+    assert len(history.history["loss"]) == 2
+    assert history.history["val_loss"] == [stopping.best]
+    assert stopping.best > 0
 
 
 def test_weights_in_batches(model):

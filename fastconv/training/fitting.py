@@ -133,6 +133,12 @@ class Fitting:
         validations = position.validations
         if data.validation is not None and validates(position.epoch, data.validation_freq):
             found = self.model._evaluate(data.validation, data.validation_steps, self.callbacks)
+            if not found:
+                warnings.warn(
+                    f"the validation data ran out before epoch {position.epoch + 1}, which has no "
+                    "val_ results: the generator gives no more batches",
+                    stacklevel=5,
+                )
             self.logs.update({f"val_{k}": v for k, v in sorted_results(found).items()})
             validations += 1
         self.callbacks.call("epoch_end", position.epoch, self.logs)

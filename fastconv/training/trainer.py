@@ -230,6 +230,7 @@ class Trainer(Inspection):
         return _results(results, return_dict)
 
     def _evaluate(self, feed: Feed, steps: int | None, callbacks: CallbackList) -> dict[str, Any]:
+        """The results, or none if there were no data."""
         compiled = self._require_compiled("evaluate")
         self.reset_metrics()
         callbacks.call("test_begin", {})
@@ -238,7 +239,7 @@ class Trainer(Inspection):
             plan = self._plan("test", piece.signature, piece.capacity)
             return plain_piece(plan, piece, None, 0, done, tick, compiled.watch)
 
-        run_pieces(
+        done = run_pieces(
             "test",
             feed.pieces(steps, None, 1 if callbacks.watches_batches("test") else None),
             run,
@@ -246,7 +247,7 @@ class Trainer(Inspection):
             lambda: sorted_results(self._metric_results()),
             lambda: False,
         )
-        results = self._metric_results()
+        results = self._metric_results() if done else {}
         callbacks.call("test_end", sorted_results(results))
         return results
 
