@@ -280,6 +280,43 @@ def test_csv_log_of_some_validations(backend, tmp_path):
     np.testing.assert_allclose(*numbers, rtol=2e-4)
 
 
+class Batches(fastconv.callbacks.Callback):
+    """Counts batches; Keras calls the same methods."""
+
+    def __init__(self):
+        super().__init__()
+        self.trained = self.tested = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.trained += 1
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.tested += 1
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_of_a_step_follow_from_the_number_of_steps(backend, shuffle):
+    _, ours, theirs = pair(1, "sigmoid")
+    found = []
+    for model, more in ((ours, {"backend": backend}), (theirs, {})):
+        model.compile("sgd", "binary_crossentropy", **more)
+        counts = [Batches() for _ in range(4)]
+        options = {"verbose": 0, "shuffle": shuffle, "epochs": 2, "callbacks": counts[:1]}
+        held = {"validation_data": (X, BINARY)}
+        model.fit(X, BINARY, steps_per_epoch=3, **held, **options)
+        options["callbacks"] = counts[1:2]
+        model.fit(X, BINARY, **held, validation_steps=2, **options)
+        options["callbacks"] = counts[2:3]
+        model.fit(X, BINARY, 20, steps_per_epoch=1, **held, validation_steps=2, **options)
+        loss = model.evaluate(X, BINARY, steps=4, verbose=0, callbacks=counts[3:])
+        shapes = [model.predict(X, steps=n, verbose=0).shape for n in (1, 2, 3)]
+        shapes.append(model.predict(X, steps=2, batch_size=9, verbose=0).shape)
+        if not shuffle:
+            np.testing.assert_allclose(loss, ours.evaluate(X, BINARY, verbose=0), rtol=1e-4)
+        found.append(([(c.trained, c.tested) for c in counts], shapes))
+    assert found[0] == found[1]
+
+
 def trained_alike(backend, build, x, y, compiled=lambda k: {"loss": "mse"}, **options):
     """One net here and in Keras: the same history and the same weights."""
     keras = import_keras()

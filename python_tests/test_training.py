@@ -272,10 +272,11 @@ def test_limited_epochs_go_on_through_the_data(shuffle):
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_epochs_of_more_steps_than_there_are_end_with_the_data(shuffle):
     whole = compiled("sgd")
-    whole.fit(X, Y, epochs=2, shuffle=shuffle, verbose=0)
+    options = {"batch_size": 32, "epochs": 2, "shuffle": shuffle, "verbose": 0}
+    whole.fit(X, Y, **options)
     limited = compiled("sgd")
     with pytest.warns(UserWarning, match="has 3 of steps_per_epoch=10 steps") as warned:
-        limited.fit(X, Y, epochs=2, steps_per_epoch=10, shuffle=shuffle, verbose=0)
+        limited.fit(X, Y, steps_per_epoch=10, **options)
     assert len(warned) == 2
     for v, w in zip(whole.get_weights(), limited.get_weights(), strict=True):
         np.testing.assert_array_equal(v, w)

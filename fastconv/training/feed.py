@@ -10,6 +10,7 @@ import numpy as np
 
 from fastconv.graph.primitive import tracing
 from fastconv.graph.tensor import Array, Tensor
+from fastconv.training.arguments import DEFAULT_BATCH
 from fastconv.training.batches import Batches
 from fastconv.training.data import (
     Group,
@@ -269,6 +270,7 @@ def make_feed(
     y: Any,
     sample_weight: Any,
     batch: int | None,
+    steps: int | None = None,
     *,
     shuffle: bool = False,
     inputs_only: bool = False,
@@ -276,12 +278,17 @@ def make_feed(
 ) -> Feed:
     """A feed of arrays, or of whatever yields batches.
 
+    Arrays are cut into batches of ``batch`` rows; without it, into ``steps`` batches or else into
+    those of 32 rows.
+
     Raises:
         ValueError: if targets are given beside something that yields them itself.
     """
     names = input_names(model), output_names(model)
     if is_in_memory(x):
         rows = as_rows(x, y, sample_weight, input_names=names[0], output_names=names[1])
+        if batch is None:
+            batch = DEFAULT_BATCH if steps is None else -(-rows.count // steps)
         return feed_of(model, rows, batch, class_weight)
     if y is not None or sample_weight is not None:
         raise ValueError(

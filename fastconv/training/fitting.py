@@ -39,7 +39,6 @@ class Data:
 
     feed: Feed
     steps: int | None
-    batch: int
     shuffle: bool
     validation: Feed | None
     validation_steps: int | None
@@ -231,7 +230,7 @@ class Fitting:
         return {
             "optimizer": type(self.compiled.optimizer).__name__,
             "number of rows": None if arrays is None else arrays.count,
-            "batch_size": None if arrays is None else data.batch,
+            "batch_size": None if arrays is None else arrays.batch,
             "shuffle": data.shuffle,
             "initial_epoch": self.initial_epoch,
             "steps_per_epoch": data.steps,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastconv import random
-from fastconv.training.arguments import DEFAULT_BATCH, positive
+from fastconv.training.arguments import limit, positive
 from fastconv.training.compiling import METHODS, Compiling
 from fastconv.training.feed import ArrayFeed
 from fastconv.training.loop import timed_piece
@@ -65,7 +65,7 @@ class Inspection(Compiling):
 
         if mode not in METHODS:
             raise ValueError(f"mode must be 'train', 'test' or 'predict', got {mode!r}")
-        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        batch = limit("batch_size", batch_size)
         feed = self._feed(mode, x, y, sample_weight, batch=batch)
         if not isinstance(feed, ArrayFeed):
             raise TypeError("profile needs arrays")
@@ -114,7 +114,7 @@ class Inspection(Compiling):
         """
         from fastconv.training.verification import verify_training
 
-        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        batch = limit("batch_size", batch_size)
         steps = positive("steps", steps, 2)
         compiled = self._require_compiled("verify")
         feed = self._feed("train", x, y, sample_weight, batch=batch)

@@ -17,7 +17,6 @@ from fastconv.training.arguments import (
     count,
     frequency,
     limit,
-    positive,
     verbosity,
 )
 from fastconv.training.caching import cached
@@ -75,7 +74,8 @@ class Trainer(Inspection):
                 dictionary of arrays for several inputs, or something that yields batches: a
                 generator, a `PyDataset`, a loader.
             y: targets, likewise; None where ``x`` yields them, or the loss needs none.
-            batch_size: rows of a step, 32 by default; the last batch may have fewer.
+            batch_size: rows of a step; the last batch may have fewer. By default as many as make
+                ``steps_per_epoch`` batches of the arrays, or 32.
             epochs: number of the last epoch.
             verbose: 0 silent, 1 a progress line, 2 a line for each epoch.
             callbacks: a list of callbacks.
@@ -88,7 +88,8 @@ class Trainer(Inspection):
             steps_per_epoch: batches of an epoch; needed for a generator that does not end. An epoch
                 begins where the last one stopped; one that comes to the end of arrays is shorter.
             validation_steps: batches of a validation.
-            validation_batch_size: rows of a validation step.
+            validation_batch_size: rows of a validation step, ``batch_size`` by default; without
+                that, as many as make ``validation_steps`` batches, or 32.
             validation_freq: validate every so many epochs, or after the epochs in a list.
             max_queue_size, workers, use_multiprocessing: accepted for code written for Keras 2;
                 batches are prepared ahead by one thread.
@@ -114,12 +115,12 @@ class Trainer(Inspection):
         """
         del max_queue_size, workers, use_multiprocessing
         self._require_compiled("fit")
-        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        batch = limit("batch_size", batch_size)
         epochs = count("epochs", epochs)
         initial_epoch = count("initial_epoch", initial_epoch)
         steps = limit("steps_per_epoch", steps_per_epoch)
         val_steps = limit("validation_steps", validation_steps)
-        val_batch = positive("validation_batch_size", validation_batch_size, batch)
+        val_batch = limit("validation_batch_size", validation_batch_size) or batch
         validation_freq = frequency("validation_freq", validation_freq)
         if x is None:
             raise ValueError("fit needs data: x is None")
@@ -133,12 +134,15 @@ class Trainer(Inspection):
             y,
             sample_weight,
             batch=batch,
+            steps=steps,
             shuffle=bool(shuffle),
             class_weight=class_weight,
         )
         validation = None
         if validation_data is not None:
-            validation = self._feed("test", *unpack(validation_data), batch=val_batch)
+            validation = self._feed(
+                "test", *unpack(validation_data), batch=val_batch, steps=val_steps
+            )
         if cache_frozen:
             trained = feed.signature if isinstance(feed, ArrayFeed) else None
             feed = cached(self, "train", feed, trained)
@@ -153,7 +157,7 @@ class Trainer(Inspection):
             listed.append(ProgbarLogger())
         listed.append(history)
         self.history = history
-        data = Data(feed, steps, batch, bool(shuffle), validation, val_steps, validation_freq)
+        data = Data(feed, steps, bool(shuffle), validation, val_steps, validation_freq)
         with listed.aborting():
             Fitting(self, data, listed, initial_epoch, epochs, backup).run()
         return history
@@ -199,7 +203,8 @@ class Trainer(Inspection):
 
         Args:
             x, y, sample_weight: as in :meth:`fit`.
-            batch_size: rows of a step, 32 by default.
+            batch_size: rows of a step; by default as many as make ``steps`` batches of the arrays,
+                or 32.
             verbose: 0 silent, 1 a progress line, 2 a line.
             steps: batches to look at; all by default.
             callbacks: a list of callbacks.
@@ -216,11 +221,11 @@ class Trainer(Inspection):
         """
         del max_queue_size, workers, use_multiprocessing
         self._require_compiled("evaluate")
-        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        batch = limit("batch_size", batch_size)
         most = limit("steps", steps)
         if x is None:
             raise ValueError("evaluate needs data: x is None")
-        feed = self._feed("test", x, y, sample_weight, batch=batch)
+        feed = self._feed("test", x, y, sample_weight, batch=batch, steps=most)
         level = verbosity(verbose, 1)
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
@@ -268,7 +273,8 @@ class Trainer(Inspection):
 
         Args:
             x: as in :meth:`fit`.
-            batch_size: rows of a step, 32 by default.
+            batch_size: rows of a step; by default as many as make ``steps`` batches of the arrays,
+                or 32.
             verbose: 0 (and the default) silent, 1 a progress line.
             steps: batches to look at; all by default.
             callbacks: a list of callbacks.
@@ -279,15 +285,16 @@ class Trainer(Inspection):
             ValueError, TypeError: as :meth:`fit`.
         """
         del max_queue_size, workers, use_multiprocessing
-        batch = positive("batch_size", batch_size, DEFAULT_BATCH)
+        batch = limit("batch_size", batch_size)
         most = limit("steps", steps)
         level = verbosity(verbose, 0)
         if level == 0 and callbacks is None and most is None and isinstance(x, np.ndarray):
-            quick = self._inference(x) if x.ndim > 0 and len(x) <= batch else None
+            whole = x.ndim > 0 and len(x) <= (batch or DEFAULT_BATCH)
+            quick = self._inference(x) if whole else None
             if quick is not None and all(t.batched for t in quick.step.program.outputs):
                 check_finite(Group([x]), "x")
                 return quick(x)
-        feed = self._feed("predict", x, None, None, batch=batch, inputs_only=True)
+        feed = self._feed("predict", x, None, None, batch=batch, steps=most, inputs_only=True)
         listed = _callback_list(self, callbacks, level, 1, feed.steps(most))
         if level:
             listed.append(ProgbarLogger())
@@ -393,7 +400,7 @@ class Trainer(Inspection):
     def _batch(self, mode: str, x: Any, y: Any, sample_weight: Any, **options: Any) -> ArrayFeed:
         if not is_in_memory(x):
             raise TypeError(f"a batch must be given as arrays, got {type(x).__name__}")
-        feed = self._feed(mode, x, y, sample_weight, batch=None, **options)
+        feed = self._feed(mode, x, y, sample_weight, batch=None, steps=1, **options)
         assert isinstance(feed, ArrayFeed)
         return feed
 
