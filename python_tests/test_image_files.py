@@ -12,6 +12,7 @@ import pytest
 import fastconv as keras
 from fastconv.preprocessing import image, image_dataset_from_directory
 from fastconv.preprocessing.image import ImageDataGenerator
+from fastconv.utils.image_dataset_utils import ImageDataset
 
 
 @pytest.fixture
@@ -187,6 +188,24 @@ def test_pictures_one_by_one_and_labels_of_ones_own(folder: Path) -> None:
     bare = image_dataset_from_directory(folder, label_mode=None, **options)
     assert bare[0].shape == (10, 4, 4, 3)
     assert bare.class_names is None
+
+
+def test_fit_leaves_an_image_dataset_its_order(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    read = ImageDataset.__getitem__
+    monkeypatch.setattr(
+        ImageDataset, "__getitem__", lambda data, i: asked.append(i) or read(data, i)
+    )
+    options: dict[str, Any] = {"batch_size": 1, "image_size": (2, 2), "verbose": False}
+    data = image_dataset_from_directory(folder, shuffle=False, **options)
+    model = keras.Sequential(
+        [keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.fit(data, epochs=2, verbose=0)
+    assert asked == [0, *range(10), *range(10)]
 
 
 def test_an_image_dataset_by_the_methods_of_tf_data(folder: Path) -> None:

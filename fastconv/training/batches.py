@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.training.data import Rows, as_rows, unpack
+from fastconv.utils.image_dataset_utils import ImageDataset
 
 AHEAD = 2  # batches kept ready
 
@@ -20,8 +21,9 @@ class Batches:
     """Data that comes batch by batch.
 
     ``source`` is a sequence of batches (``len`` and indexing: a `PyDataset`, a `Sequence`), which
-    is read in a new order each epoch with ``shuffle``; an iterator, which goes on from epoch to
-    epoch; or anything else that can be iterated again for each epoch.
+    is read in a new order each epoch with ``shuffle``, but for an `ImageDataset`, which has an
+    order of its own; an iterator, which goes on from epoch to epoch; or anything else that can be
+    iterated again for each epoch.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class Batches:
         self.source = source
         self.input_names = input_names
         self.output_names = output_names
-        self.shuffle = shuffle
+        self.shuffle = shuffle and not isinstance(source, ImageDataset)
         self.inputs_only = inputs_only  # targets and weights that come along are left out
         self.indexed = hasattr(source, "__getitem__") and self._length() is not None
         self._iterator: Iterator[Any] | None = None

@@ -81,7 +81,8 @@ class Trainer(Inspection):
             callbacks: a list of callbacks.
             validation_split: the last part of the rows, not trained on, is evaluated instead.
             validation_data: ``(x, y)``, ``(x, y, sample_weight)`` or something that yields them.
-            shuffle: a new order of the rows in every epoch.
+            shuffle: a new order of the rows in every epoch; of the batches, where ``x`` numbers
+                them, but for the data set that `image_dataset_from_directory` gives.
             class_weight: weight of the rows of each class, 1 where it has none.
             sample_weight: weight of each row.
             initial_epoch: number of the first epoch.
