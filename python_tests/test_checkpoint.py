@@ -91,20 +91,6 @@ def test_averages_in_place_of_weights_go_on(tmp_path: Path) -> None:
     assert_same(train(checkpoint=tmp_path), train())
 
 
-@pytest.mark.filterwarnings("ignore:the data ran out in epoch")
-@pytest.mark.parametrize("moment", [(0, 1), (1, 0), (1, 2), (2, 0), (3, 0), (3, 1)])
-def test_a_pass_of_several_epochs_goes_on(moment: tuple[int, int], tmp_path: Path) -> None:
-    def train(*more: callbacks.Callback) -> Any:
-        model = compiled()
-        options = {"epochs": 5, "steps_per_epoch": 3, "batch_size": 6, "verbose": 0}
-        model.fit(X, Y, callbacks=list(more), **options)
-        return model
-
-    with pytest.raises(KeyboardInterrupt):
-        train(callbacks.BackupAndRestore(tmp_path, save_freq=1), Interrupt(*moment))
-    assert_same(train(callbacks.BackupAndRestore(tmp_path, save_freq=1)), train())
-
-
 class Numbered(fastconv.utils.PyDataset):
     """Batches by number, the same in each epoch."""
 
@@ -119,8 +105,34 @@ class Numbered(fastconv.utils.PyDataset):
         return self.batches[index]
 
 
-@pytest.mark.parametrize("kind", ["iterator", "numbered", "iterable"])
-@pytest.mark.parametrize("steps", [None, 4])
+class Endless(Numbered):
+    """An iterator as well, whose batches begin again at the end."""
+
+    def __next__(self) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.filterwarnings("ignore:the data ran out in epoch")
+@pytest.mark.parametrize("moment", [(0, 1), (1, 0), (1, 2), (2, 0), (3, 0), (3, 1)])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_pass_of_several_epochs_goes_on(
+    moment: tuple[int, int], numbered: bool, tmp_path: Path
+) -> None:
+    def train(*more: callbacks.Callback) -> Any:
+        model = compiled()
+        batches = Numbered([(X[i : i + 6], Y[i : i + 6]) for i in range(0, 40, 6)])
+        data = (batches,) if numbered else (X, Y, 6)
+        model.fit(*data, epochs=5, steps_per_epoch=3, callbacks=list(more), verbose=0)
+        return model
+
+    with pytest.raises(KeyboardInterrupt):
+        train(callbacks.BackupAndRestore(tmp_path, save_freq=1), Interrupt(*moment))
+    assert_same(train(callbacks.BackupAndRestore(tmp_path, save_freq=1)), train())
+
+
+@pytest.mark.filterwarnings("ignore:the data ran out in epoch")
+@pytest.mark.parametrize("kind", ["iterator", "numbered", "endless", "iterable"])
+@pytest.mark.parametrize("steps", [None, 4, 7])
 def test_batches_go_on_where_they_were(kind: str, steps: int | None, tmp_path: Path) -> None:
     class Iterable:
         """Other batches in each iteration."""
@@ -137,6 +149,8 @@ def test_batches_go_on_where_they_were(kind: str, steps: int | None, tmp_path: P
     def source() -> Any:
         if kind == "numbered":
             return Numbered(list(Iterable()))
+        if kind == "endless":
+            return Endless(list(Iterable()))
         if kind == "iterable":
             return Iterable()
         return (batch for made in [Iterable()] for _ in range(9) for batch in made)

@@ -201,6 +201,28 @@ def test_sequences(model):
     assert order != sorted(order)
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_epochs_of_so_many_batches_go_on_through_a_sequence(model, shuffle):
+    sequence = Sequence(size=6)
+    with pytest.warns(UserWarning, match="epoch 3, which has 1 of steps_per_epoch=2 steps"):
+        model.fit(sequence, epochs=5, steps_per_epoch=2, shuffle=shuffle, verbose=0)
+    order = sequence.asked[1:]
+    assert sorted(order[:5]) == list(range(5))
+    assert (order[:5] == [*range(5)]) == (order[5:] == [*range(4)]) == (not shuffle)
+    assert sequence.begins == sequence.ends == 5
+
+
+def test_sequences_that_are_iterators_too_have_no_end(model):
+    class Endless(Sequence):
+        def __next__(self):
+            raise NotImplementedError
+
+    sequence = Endless(size=6)
+    model.fit(sequence, epochs=3, steps_per_epoch=4, shuffle=False, verbose=0)
+    assert sequence.asked[1:] == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 0, 1]
+    assert sequence.begins == sequence.ends == 5
+
+
 def test_loaders_are_read_again_each_epoch(model):
     class Loader:
         starts = 0

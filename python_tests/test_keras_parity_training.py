@@ -280,6 +280,38 @@ def test_csv_log_of_some_validations(backend, tmp_path):
     np.testing.assert_allclose(*numbers, rtol=2e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.*ran out")
+@pytest.mark.parametrize("steps", [2, 4, 5, 7])
+def test_epochs_of_so_many_batches_of_a_sequence(backend, steps):
+    _, ours, theirs = pair(1, "sigmoid")
+    keras = import_keras()
+    found = []
+    for k, model, more in ((fastconv, ours, {"backend": backend}), (keras, theirs, {})):
+
+        class Numbered(k.utils.PyDataset):
+            def __init__(self):
+                super().__init__()
+                self.asked = []
+
+            def __len__(self):
+                return 5
+
+            def __getitem__(self, index):
+                self.asked.append(index)
+                return X[index::5], BINARY[index::5]
+
+        model.compile("sgd", "binary_crossentropy", **more)
+        data, held = Numbered(), Numbered()
+        options = {"epochs": 4, "shuffle": False, "verbose": 0}
+        history = model.fit(data, steps_per_epoch=steps, **options).history
+        model.fit(X, BINARY, validation_data=held, validation_steps=2, **options)
+        shape = model.predict(Numbered(), steps=steps, verbose=0).shape
+        asked = data.asked[1:], held.asked[-4:]  # the first look is at the shapes
+        found.append((asked, shape, history["loss"]))
+    assert found[0][:2] == found[1][:2]
+    np.testing.assert_allclose(found[0][2], found[1][2], rtol=2e-4)
+
+
 class Batches(fastconv.callbacks.Callback):
     """Counts batches; Keras calls the same methods."""
 

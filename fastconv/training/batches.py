@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastconv.graph.tensor import Array
 from fastconv.training.data import Rows, as_rows, unpack
 from fastconv.utils.image_dataset_utils import ImageDataset
 
@@ -24,6 +25,10 @@ class Batches:
     is read in a new order each epoch with ``shuffle``, but for an `ImageDataset`, which has an
     order of its own; an iterator, which goes on from epoch to epoch; or anything else that can be
     iterated again for each epoch.
+
+    Epochs of so many steps can go on through a sequence as well, to its end at most, or beyond that
+    where it is an iterator too, as flows of images are. The next one begins at ``position`` of a
+    pass whose order came from ``begun``.
     """
 
     def __init__(
@@ -40,9 +45,12 @@ class Batches:
         self.shuffle = shuffle and not isinstance(source, ImageDataset)
         self.inputs_only = inputs_only  # targets and weights that come along are left out
         self.indexed = hasattr(source, "__getitem__") and self._length() is not None
+        self.is_iterator = hasattr(source, "__next__")
+        self.position = 0
+        self.begun = 0
         self._iterator: Iterator[Any] | None = None
         self._peeked: list[Any] = []
-        if not (self.indexed or isinstance(source, Iterable) or hasattr(source, "__next__")):
+        if not (self.indexed or isinstance(source, Iterable) or self.is_iterator):
             raise TypeError(
                 f"data must be arrays or something that yields batches, got {type(source).__name__}"
             )
@@ -55,10 +63,14 @@ class Batches:
             return None
         return int(length)
 
-    @property
-    def steps(self) -> int | None:
-        """Batches of an epoch, where that is known."""
-        return self._length()
+    def steps(self, limit: int | None) -> int | None:
+        """Batches of the next epoch, ``limit`` at most, where that is known."""
+        length = self._length()
+        if limit is None:
+            return length
+        if self.indexed and not self.is_iterator and length is not None:
+            return min(limit, length - self.position)
+        return limit
 
     def first(self) -> Rows:
         """The first batch, which will still be given by :meth:`epoch`."""
@@ -75,26 +87,25 @@ class Batches:
         return self._rows(self._peeked[0])
 
     def epoch(
-        self, steps: int | None, order_seed: tuple[int, int], skip: int = 0
+        self,
+        steps: int | None,
+        order_seed: tuple[int, int],
+        skip: int = 0,
+        *,
+        onward: bool = False,
     ) -> Iterator[Rows]:
         """Batches of one epoch: ``steps`` of them, or as many as there are; without the first
-        ``skip``, which have been used before."""
+        ``skip``, which have been used before. Those of a sequence are the first ones, or with
+        ``onward`` those after the last epoch's."""
         self._begin_epoch()
         if self.indexed:
-            length = self._length() or 0
-            order = np.arange(length)
-            if self.shuffle:
-                key = np.array(order_seed, np.uint64)
-                np.random.Generator(np.random.Philox(key=key)).shuffle(order)
-            if steps is not None:
-                order = np.resize(order, steps)
-            raw: Iterator[Any] = self._in_order(order, length, skip)
+            raw = self._in_order(self._passes(steps, order_seed, onward), skip)
         else:
             raw = islice(self._take(steps), skip, None)
         yield from ahead(self._rows(batch) for batch in raw)
         self._end_epoch()
 
-    def pass_over(self, epochs: int, steps: int | None) -> None:
+    def pass_over(self, epochs: int, steps: int | None, *, onward: bool = False) -> None:
         """Bring the source to where so many epochs leave it.
 
         Sources with numbered batches are told of the beginnings and ends of epochs. Of others, all
@@ -104,10 +115,10 @@ class Batches:
         for _ in range(epochs):
             self._begin_epoch()
             if self.indexed:
-                length = self._length() or 0
-                for _ in self._in_order(range(steps or length), length, skip=steps or length):
+                passes = self._passes(steps, (0, 0), onward)
+                for _ in self._in_order(passes, skip=sum(map(len, passes))):
                     pass
-            elif steps is None and not hasattr(self.source, "__next__"):
+            elif steps is None and not self.is_iterator:
                 for _ in islice(self._take(None), 1):
                     pass
                 self._iterator = None
@@ -124,15 +135,37 @@ class Batches:
         if hasattr(self.source, "on_epoch_end"):
             self.source.on_epoch_end()
 
-    def _in_order(self, order: Any, length: int, skip: int = 0) -> Iterator[Any]:
+    def _passes(self, steps: int | None, order_seed: tuple[int, int], onward: bool) -> list[Array]:
+        """The numbers of the batches of an epoch, for each pass through the sequence."""
+        length = self._length() or 0
+        wanted = length if steps is None else steps
+        self.position = self.position % length if onward and length else 0
+        passes: list[Array] = []
+        taken = 0
+        while length and taken < wanted:
+            if self.position == 0:
+                self.begun = order_seed[1] + taken
+            order = np.arange(length)
+            if self.shuffle:
+                key = np.array((order_seed[0], self.begun), np.uint64)
+                np.random.Generator(np.random.Philox(key=key)).shuffle(order)
+            passes.append(order[self.position :][: wanted - taken])
+            taken += len(passes[-1])
+            self.position = (self.position + len(passes[-1])) % length
+            if not self.is_iterator:
+                break
+        return passes
+
+    def _in_order(self, passes: list[Array], skip: int) -> Iterator[Any]:
         """The batches of these numbers but for the first ``skip``; a pass after the first begins as
         an epoch does."""
-        for count, index in enumerate(order):
-            if count and count % length == 0:
+        for i, numbers in enumerate(passes):
+            if i:
                 self._end_epoch()
                 self._begin_epoch()
-            if count >= skip:
-                yield self.source[int(index)]
+            for number in numbers[skip:]:
+                yield self.source[int(number)]
+            skip = max(skip - len(numbers), 0)
 
     def _current(self) -> Iterator[Any]:
         if self._iterator is None:
@@ -149,7 +182,7 @@ class Batches:
                 try:
                     batch = next(self._current())
                 except StopIteration:
-                    again = not hasattr(self.source, "__next__")
+                    again = not self.is_iterator
                     self._iterator = None if again else self._iterator
                     if steps is None or not again or restarted:
                         return

@@ -26,7 +26,7 @@ from fastconv.training.data import (
 from fastconv.training.programs import Signature
 
 RowSource = tuple[int, Array, float, float]
-Place = tuple[int, int]  # where the next epoch begins in the rows, and what their order came from
+Place = tuple[int, int]  # where the next epoch begins in the data, and what their order came from
 
 
 @dataclass(slots=True)
@@ -113,10 +113,11 @@ class ArrayFeed:
         """Where the next epoch begins, for :meth:`resume`."""
         return self.position, self.begun
 
-    def resume(self, epochs: int, steps: int | None, place: Place) -> None:
-        """Go on as after so many epochs; ``place`` is what :meth:`place` gave then."""
+    def resume(self, epochs: int, steps: int | None, place: Place | None = None) -> None:
+        """Go on as after so many epochs; ``place`` is what :meth:`place` gave then, if they went
+        onward."""
         del epochs, steps
-        self.position, self.begun = place
+        self.position, self.begun = place or (0, 0)
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class BatchFeed:
     check: Callable[[ArrayFeed], None] | None = None  # of each batch before it is used
 
     def steps(self, limit: int | None) -> int | None:
-        return self.batches.steps if limit is None else limit
+        return self.batches.steps(limit)
 
     def pieces(
         self,
@@ -139,8 +140,8 @@ class BatchFeed:
         onward: bool = False,
         skip: int = 0,
     ) -> Iterator[Piece]:
-        del span, onward
-        for rows in self.batches.epoch(limit, seed or (0, 0), skip):
+        del span
+        for rows in self.batches.epoch(limit, seed or (0, 0), skip, onward=onward):
             feed = self.prepare(rows)
             if self.check is not None:
                 self.check(feed)
@@ -148,11 +149,11 @@ class BatchFeed:
             yield Piece(feed.signature, feed.sources, None, count, count, count)
 
     def place(self) -> Place:
-        return 0, 0
+        return self.batches.position, self.batches.begun
 
-    def resume(self, epochs: int, steps: int | None, place: Place) -> None:
-        del place
-        self.batches.pass_over(epochs, steps)
+    def resume(self, epochs: int, steps: int | None, place: Place | None = None) -> None:
+        self.batches.pass_over(epochs, steps, onward=place is not None)
+        self.batches.position, self.batches.begun = place or (0, 0)
 
 
 Feed = ArrayFeed | BatchFeed

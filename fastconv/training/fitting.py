@@ -274,7 +274,7 @@ class Fitting:
         data = self.data
         data.feed.resume(position.epochs, data.steps, position.place)
         if data.validation is not None:
-            data.validation.resume(position.validations, data.validation_steps, (0, 0))
+            data.validation.resume(position.validations, data.validation_steps)
         if position.step:
             self._announce()
         for name, variables in self._variables():

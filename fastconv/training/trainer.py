@@ -87,7 +87,8 @@ class Trainer(Inspection):
             sample_weight: weight of each row.
             initial_epoch: number of the first epoch.
             steps_per_epoch: batches of an epoch; needed for a generator that does not end. An epoch
-                begins where the last one stopped; one that comes to the end of arrays is shorter.
+                begins where the last one stopped; one that comes to the end of arrays, or of
+                a `PyDataset`, is shorter.
             validation_steps: batches of a validation.
             validation_batch_size: rows of a validation step, ``batch_size`` by default; without
                 that, as many as make ``validation_steps`` batches, or 32.
