@@ -356,6 +356,18 @@ def test_user_schedule_is_called_step_by_step():
     np.testing.assert_array_equal(optimizers.SGD(Halving()).rates(0, 4), [1, 1, 0.5, 0.5])
 
 
+@pytest.mark.parametrize(("name", "options"), SCHEDULES)
+def test_call_of_a_subclass_of_a_schedule_is_what_counts(name, options):
+    base = getattr(schedules, name)
+
+    class Scaled(base):
+        def __call__(self, step):
+            return super().__call__(step) * 0.1
+
+    rates = optimizers.SGD(Scaled(**options)).rates(0, 12)
+    np.testing.assert_allclose(rates, base(**options)(np.arange(12)) * 0.1, rtol=1e-6)
+
+
 def test_schedules_refuse_nonsense():
     with pytest.raises(ValueError, match="decay_steps"):
         schedules.ExponentialDecay(0.1, 0, 0.5)

@@ -25,17 +25,20 @@ class LearningRateSchedule:
 
     def __call__(self, step: Any) -> Any:
         """The learning rate at ``step``: a float, or an array for an array of steps."""
-        rates = self.rates(np.asarray(step, np.float64))
+        rates = self._formula(np.asarray(step, np.float64))
         return float(rates) if rates.ndim == 0 else rates
 
     def rates(self, steps: Rates) -> Rates:
         """The learning rates at all of ``steps`` at once."""
         if type(self).__call__ is LearningRateSchedule.__call__:
-            raise NotImplementedError(
-                f"learning rate schedule {type(self).__name__} must override __call__(self, step)"
-            )
+            return self._formula(steps)
         flat = [float(self(int(s))) for s in steps.ravel()]
         return np.array(flat, np.float64).reshape(steps.shape)
+
+    def _formula(self, steps: Rates) -> Rates:
+        raise NotImplementedError(
+            f"learning rate schedule {type(self).__name__} must override __call__(self, step)"
+        )
 
     def get_config(self) -> dict[str, Any]:
         raise NotImplementedError(
@@ -74,7 +77,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         p = steps / self.decay_steps
         if self.staircase:
             p = np.floor(p)
@@ -107,7 +110,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase = staircase
         self.name = name
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         p = steps / self.decay_steps
         if self.staircase:
             p = np.floor(p)
@@ -144,7 +147,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.values = list(values)
         self.name = name
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         piece = np.searchsorted(np.asarray(self.boundaries, np.float64), steps, side="left")
         return np.asarray(np.asarray(self.values, np.float64)[piece])
 
@@ -175,7 +178,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle = cycle
         self.name = name
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         span: Any = float(self.decay_steps)
         if self.cycle:
             span = span * np.maximum(np.ceil(steps / span), 1.0)
@@ -218,7 +221,7 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_target = warmup_target
         self.warmup_steps = warmup_steps
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         start = self.initial_learning_rate
         if self.warmup_target is None:
             return self._cosine(steps, start)
@@ -263,7 +266,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.alpha = alpha
         self.name = name
 
-    def rates(self, steps: Rates) -> Rates:
+    def _formula(self, steps: Rates) -> Rates:
         done = steps / self.first_decay_steps
         if self.t_mul == 1.0:
             restart = np.floor(done)
