@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from real_keras import import_keras
 
 import fastconv as keras
 from fastconv.preprocessing import image, image_dataset_from_directory
@@ -169,6 +170,19 @@ def test_image_dataset_from_directory(folder: Path, capsys: pytest.CaptureFixtur
         image_dataset_from_directory(folder, validation_split=0.2, subset="training")
     with pytest.raises(ValueError, match="10 whole numbers"):
         image_dataset_from_directory(folder, labels=[1, 2])
+
+
+@pytest.mark.parametrize("subset", ["training", "validation"])
+@pytest.mark.parametrize("labels", ["inferred", None])
+def test_a_folder_is_split_as_by_keras(folder: Path, subset: str, labels: str | None) -> None:
+    theirs = import_keras()
+    pytest.importorskip("tensorflow")
+    options = {"validation_split": 0.3, "subset": subset, "labels": labels, "verbose": False}
+    own, expected = (
+        module.utils.image_dataset_from_directory(str(folder), seed=3, image_size=4, **options)
+        for module in (keras, theirs)
+    )
+    assert own.file_paths == expected.file_paths
 
 
 def test_pictures_one_by_one_and_labels_of_ones_own(folder: Path) -> None:

@@ -242,8 +242,8 @@ def image_dataset_from_directory(
         print(f"Found {len(paths)} files{known}.")
     order = np.arange(len(paths))
     if shuffle:
-        key = np.array([seed % 2**32, 0], np.uint64)
-        order = np.random.Generator(np.random.Philox(key=key)).permutation(len(paths))
+        # Keras's permutation, so that both split a folder alike.
+        order = np.random.RandomState(seed % 2**32).permutation(len(paths))
     targets = _encoded(numbers, label_mode, len(names or ()))
     height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
 
