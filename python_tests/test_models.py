@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import layers, models, ops
+from fastconv import layers, metrics, models, ops, optimizers
 from fastconv.layers.naming import reset_names
 from fastconv.models import Model, Sequential, clone_model, model_from_json
 
@@ -423,6 +424,52 @@ def test_clone_changes_layers_on_demand() -> None:
         return type(layer).from_config(config)
 
     assert clone_model(small_cnn(), clone_function=narrower).layers[0].filters == 2
+
+
+@pytest.mark.parametrize("make", [small_cnn, branched])
+def test_clone_is_compiled_as_the_model(make: object) -> None:
+    model = make()
+    assert not clone_model(model).compiled
+
+    def difference(y_true: Any, y_pred: Any) -> Any:
+        return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+    model.compile(
+        optimizers.SGD(0.5, momentum=0.9), difference, metrics=["mae"], check_numerics=True
+    )
+    model.optimizer._iterations.assign(3)
+    clone = clone_model(model)
+    assert clone.loss is difference
+    assert clone.get_compile_config()["metrics"] == ["mae"]
+    assert clone.optimizer.get_config() == model.optimizer.get_config()
+    assert int(clone.optimizer.iterations) == 0
+    assert clone._compiled.watch == "raise"
+    assert len(clone.optimizer.variables) == 2 + len(clone.trainable_weights)
+
+
+def test_clone_has_metrics_of_its_own_and_leaves_models_inside_uncompiled() -> None:
+    inner = Sequential([layers.Input((3,)), layers.Dense(1)])
+    inner.compile("sgd", "mse")
+    model = Sequential([layers.Input((3,)), inner])
+    model.compile("adam", "mse", metrics=[metrics.MeanAbsoluteError(name="off")])
+    x, y = data(4, 3), np.ones((4, 1), np.float32)
+    model.fit(x, y, verbose=0)
+    clone = clone_model(model)
+    clone.evaluate(x, y, verbose=0)
+    assert [m.name for m in clone.metrics] == [m.name for m in model.metrics] == ["loss", "off"]
+    assert not {id(m) for m in clone.metrics} & {id(m) for m in model.metrics}
+    assert not clone.layers[0].compiled
+
+
+def test_clone_of_a_class_that_compiles_itself_is_not_compiled() -> None:
+    class Tuned(Model):
+        def compile(self, rate: float) -> None:
+            super().compile(optimizers.SGD(rate), "mse")
+
+    x = layers.Input((3,))
+    model = Tuned(x, layers.Dense(1)(x))
+    model.compile(0.1)
+    assert not clone_model(model).compiled
 
 
 def test_lambdas_can_be_cloned_but_not_described() -> None:

@@ -10,8 +10,10 @@ from fastconv.graph.tensor import Tensor
 from fastconv.layers.input_layer import InputLayer
 from fastconv.layers.layer import Layer
 from fastconv.layers.op_layer import OpLayer
+from fastconv.metrics import Metric
 from fastconv.models.model import Model
 from fastconv.models.sequential import Sequential
+from fastconv.optimizers import Optimizer
 
 
 def clone_model(
@@ -19,7 +21,10 @@ def clone_model(
     input_tensors: Any = None,
     clone_function: Callable[[Layer], Layer] | None = None,
 ) -> Any:
-    """A model of the same layers with freshly initialized weights.
+    """A model of the same layers with freshly initialized weights, compiled as the model is.
+
+    The optimizer and the metrics are new ones with the same configurations. A model whose class
+    has a ``compile`` of its own is not compiled.
 
     Args:
         model: a functional model or a Sequential; it stays as it is.
@@ -27,9 +32,16 @@ def clone_model(
         clone_function: makes the copy of each layer; by default from its configuration.
 
     Raises:
-        ValueError: if the model is neither functional nor a Sequential.
+        ValueError: if the model is neither functional nor a Sequential, or is compiled with an
+            optimizer whose learning rate is a function.
     """
-    copy = clone_function or _copied
+    clone = _copied_layers(model, input_tensors, clone_function or _copied)
+    if type(clone).compile is Model.compile:
+        _compile_alike(clone, model)
+    return clone
+
+
+def _copied_layers(model: Model, input_tensors: Any, copy: Callable[[Layer], Layer]) -> Any:
     if isinstance(model, Sequential):
         clone = Sequential(name=model.name)
         if input_tensors is not None:
@@ -69,5 +81,25 @@ def clone_model(
 
 def _copied(layer: Layer) -> Any:
     if isinstance(layer, Model):
-        return clone_model(layer)
+        return _copied_layers(layer, None, _copied)
     return type(layer).from_config(layer.get_config())
+
+
+def _compile_alike(clone: Model, model: Model) -> None:
+    compiled = model._compiled
+    if compiled is None:
+        return
+
+    def fresh(value: Any) -> Any:
+        if isinstance(value, (Metric, Optimizer)):
+            return type(value).from_config(value.get_config())
+        return value
+
+    clone.compile(
+        fresh(compiled.optimizer),
+        **map_structure(fresh, model._compile_config),
+        backend=compiled.backend,
+        check_numerics=bool(compiled.watch),
+    )
+    if clone.built:
+        clone.optimizer.build(clone.trainable_weights)
