@@ -269,6 +269,13 @@ def test_initial_values_are_numbers_also_in_a_trace() -> None:
     assert isinstance(layer.get_weights()[0], np.ndarray)
 
 
+def test_input_length_of_an_embedding_is_passed_over_with_a_warning() -> None:
+    with pytest.warns(UserWarning, match="input_length is deprecated"):
+        layer = layers.Embedding(100, 8, input_length=20)
+    assert layer(np.zeros((2, 5), np.int32)).shape == (2, 5, 8)
+    assert "input_length" not in layer.get_config()
+
+
 @pytest.mark.parametrize("wrapped", [lambda w: w, lambda w: [w]])
 def test_given_embeddings_are_not_held_twice(wrapped: object) -> None:
     rows = data(5, 3)

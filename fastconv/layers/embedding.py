@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from fastconv import constraints, initializers, ops, regularizers
@@ -15,7 +16,7 @@ class Embedding(Layer):
     """A learned row of ``output_dim`` numbers for each whole number below ``input_dim``.
 
     (batch, ...) of integers gives (batch, ..., output_dim). Weight: embeddings (input_dim,
-    output_dim).
+    output_dim). ``input_length``, of Keras 2, is accepted with a warning.
 
     Raises:
         ValueError: for a size below 1, or ``mask_zero=True``; for a number outside of 0 to
@@ -31,11 +32,17 @@ class Embedding(Layer):
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
         weights: Any = None,
+        *,
+        input_length: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if mask_zero:
             raise ValueError("Embedding: mask_zero=True is not supported, there are no masks")
+        if input_length is not None:
+            warnings.warn(
+                "Embedding: input_length is deprecated and changes nothing: remove it", stacklevel=2
+            )
         self.input_dim = whole("Embedding", "input_dim", input_dim)
         self.output_dim = whole("Embedding", "output_dim", output_dim)
         self.mask_zero = False
