@@ -23,7 +23,7 @@ LEVELS: list[dict[str, set[str]]] = [
     {"mixed_precision": set()},
     {"ops": set(), "utils": {"ops"}, "saving.registry": set(), "compat.methods": set()},
     {"datasets": set(), "activations": set(), "initializers": set(), "regularizers": set()}
-    | {"constraints": set(), "losses": set(), "preprocessing": set()},
+    | {"constraints": set(), "losses": set(), "preprocessing": set(), "naming": set()},
     {"layers": set(), "optimizers": set(), "metrics": set(), "callbacks": set()},
     {"saving": set(), "training": {"saving"}},
     {"models": set()},

@@ -12,7 +12,7 @@ import pytest
 import fastconv
 from fastconv import layers, ops, regularizers
 from fastconv.graph import Tensor, tracing
-from fastconv.layers.naming import reset_names
+from fastconv.naming import reset_names
 
 RNG = np.random.default_rng(0)
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from real_keras import import_keras
 
+import fastconv
 from fastconv import metrics, ops
 from fastconv.graph.primitive import tracing
 from fastconv.graph.program import Program
 from fastconv.graph.tensor import Tensor
+from fastconv.naming import reset_names
 from fastconv.reference import run_program
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning:keras")
@@ -200,6 +202,7 @@ def test_directions_are_those_of_keras(name):
 
 
 def test_names():
+    reset_names()
     assert isinstance(metrics.get("r2_score"), metrics.R2Score)
     assert isinstance(metrics.get("false_positives"), metrics.FalsePositives)
     assert metrics.get("mse") is metrics.get("MSE")
@@ -209,13 +212,44 @@ def test_names():
     assert metrics.get("RootMeanSquaredError").name == "root_mean_squared_error"
     with pytest.raises(ValueError, match="Did you mean 'Precision'"):
         metrics.get("precison")
-    assert metrics.get(metrics.AUC).name == "auc"
+    assert metrics.get(metrics.AUC).name == "auc_1"
     assert metrics.get(abs) is abs
     assert metrics.get({"class_name": "AUC", "config": {"curve": "PR"}}).curve == "PR"
     with pytest.raises(TypeError, match="a metric must be"):
         metrics.get(1.5)
     with pytest.raises(TypeError, match="is not the config of a metric"):
         metrics.get({"name": "auc"})
+
+
+def test_names_in_histories_are_those_of_keras():
+    def histories(module):
+        module.utils.clear_session()
+        found = module.metrics
+
+        def error(y_true, y_pred):
+            return module.ops.mean(y_true - y_pred, axis=-1)
+
+        error.__name__ = "MeanError"
+
+        class Bias:
+            def __call__(self, y_true, y_pred):
+                return module.ops.mean(y_pred - y_true, axis=-1)
+
+        for make in (
+            lambda: [found.AUC(), found.Precision()],
+            lambda: [found.AUC(), found.Precision()],
+            lambda: ["AUC", "auc", found.Recall],
+            lambda: [found.AUC(), found.Recall(), found.AUC(name="auc")],
+            lambda: [error, Bias(), lambda y_true, y_pred: y_pred, lambda y_true, y_pred: y_true],
+            lambda: [found.MeanMetricWrapper(error, name="error"), found.mean_squared_error],
+        ):
+            model = module.Sequential(
+                [module.Input((2,)), module.layers.Dense(1, activation="sigmoid")]
+            )
+            model.compile("sgd", "mse", metrics=make())
+            yield sorted(model.fit(np.ones((2, 2)), np.ones((2, 1)), verbose=0).history)
+
+    assert list(histories(fastconv)) == list(histories(import_keras()))
 
 
 @pytest.mark.parametrize(

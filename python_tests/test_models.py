@@ -12,8 +12,8 @@ import pytest
 
 import fastconv
 from fastconv import layers, metrics, models, ops, optimizers
-from fastconv.layers.naming import reset_names
 from fastconv.models import Model, Sequential, clone_model, model_from_json
+from fastconv.naming import reset_names
 
 RNG = np.random.default_rng(0)
 

@@ -16,6 +16,7 @@ from fastconv import (
     regularizers,
 )
 from fastconv.layers import Layer
+from fastconv.naming import uncounted
 from fastconv.optimizers import Optimizer
 
 # What the constructors at the root of a family take beside their named arguments.
@@ -78,7 +79,8 @@ def unknown_value(parameter: str, value: str) -> bool:
     if get is None or value in _BY_SHAPE:
         return False
     try:
-        get(value)
+        with uncounted():
+            get(value)
     except ValueError:
         return True
     return False

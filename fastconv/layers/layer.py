@@ -28,8 +28,8 @@ from fastconv.layers.configuration import (
 )
 from fastconv.layers.functional import FunctionalNode, output_specs, record
 from fastconv.layers.input_spec import InputSpec
-from fastconv.layers.naming import unique_name
 from fastconv.layers.state import WeightHolder
+from fastconv.naming import unique_name
 from fastconv.utils import limits
 
 _FLOATS = ("float32", BFLOAT16)

@@ -15,7 +15,7 @@ from fastconv.graph.primitive import PRIMITIVES, bind
 from fastconv.graph.structure import flatten, map_structure
 from fastconv.graph.tensor import Tensor
 from fastconv.layers.layer import Layer
-from fastconv.layers.naming import unique_name
+from fastconv.naming import unique_name
 from fastconv.ops.operand import dtype_name
 from fastconv.saving.registry import to_snake_case
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastconv.graph.tensor import Array, Variable
-from fastconv.saving.registry import to_snake_case
+from fastconv.naming import unique_name
 
 
 class Metric:
@@ -20,7 +20,8 @@ class Metric:
     part of a compiled step.
 
     Args:
-        name: the key in logs and histories.
+        name: the key in logs and histories; by default that of the class, with a number where the
+            process has had it before.
         dtype: only ``"float32"``.
     """
 
@@ -28,7 +29,7 @@ class Metric:
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         del dtype
-        self.name = name or to_snake_case(type(self).__name__)
+        self.name = name or unique_name(type(self).__name__)
         self.dtype = "float32"
         self._variables: list[Variable] = []
 

@@ -54,7 +54,7 @@ class Mean(Metric):
     2.0
     """
 
-    def __init__(self, name: str = "mean", dtype: Any = None) -> None:
+    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self.total = self.add_variable(name="total")
         self.count = self.add_variable(name="count")
@@ -84,8 +84,7 @@ class MeanMetricWrapper(Mean):
         dtype: Any = None,
         **options: Any,
     ) -> None:
-        label = str(name or getattr(fn, "__name__", None) or getattr(fn, "name", "mean"))
-        super().__init__(label, dtype)
+        super().__init__(name, dtype)
         self._fn = fn
         self._options = options
         if self._direction is None and (getattr(fn, "__module__", None) or "").startswith(

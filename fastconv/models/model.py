@@ -63,7 +63,7 @@ class Model(Trainer, OldMethods, Layer):
         if not functional and (inputs is not _UNSET or outputs is not _UNSET):
             raise TypeError("a functional model needs inputs and outputs: Model(inputs, outputs)")
         if name is None and functional and type(self) is Model:
-            from fastconv.layers.naming import unique_name
+            from fastconv.naming import unique_name
 
             name = unique_name("Functional")
         Layer.__init__(self, name=name, trainable=trainable, **kwargs)

@@ -13,6 +13,7 @@ from fastconv.graph.primitive import bind
 from fastconv.graph.tensor import Tensor
 from fastconv.losses import Loss, LossFunctionWrapper
 from fastconv.metrics import Mean, MeanMetricWrapper, Metric
+from fastconv.naming import name_of, uncounted
 
 BACKENDS = ("native", "numpy")
 _BY_SHAPE = {"accuracy", "acc"}
@@ -71,7 +72,8 @@ class Compiled:
                 raise TypeError(f"{label} must be a list or a dictionary, got {given!r}")
             for identifier in _leaves(given):
                 if not _is_one_of(identifier, _BY_SHAPE):
-                    metrics.get(identifier)
+                    with uncounted():
+                        metrics.get(identifier)
 
     def resolve(
         self,
@@ -331,8 +333,7 @@ def _metric_of(identifier: Any, y_true: Tensor | None, y_pred: Tensor, output: s
         return metrics.CategoricalAccuracy(name=identifier)
     found: Any = metrics.get(identifier)
     metric = found if isinstance(found, Metric) else MeanMetricWrapper(found)
-    if isinstance(identifier, str):
-        metric.name = identifier
+    metric.name = identifier if isinstance(identifier, str) else name_of(found)
     return metric
 
 

@@ -20,7 +20,7 @@ from fastconv.config import (
 from fastconv.graph import eager
 from fastconv.graph.tensor import Array, Shape, Tensor, Variable
 from fastconv.layers import Input
-from fastconv.layers.naming import reset_names
+from fastconv.naming import reset_names
 from fastconv.ops import shape
 
 _uids: Counter[str] = Counter()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from fastconv.saving.registry import to_snake_case
 
@@ -15,6 +18,24 @@ def unique_name(class_name: str) -> str:
     number = _counts[stem]
     _counts[stem] += 1
     return f"{stem}_{number}" if number else stem
+
+
+def name_of(item: Any) -> str:
+    """The name by which Keras reports an object or a function."""
+    if hasattr(item, "name"):
+        return str(item.name)
+    return to_snake_case(getattr(item, "__name__", type(item).__name__))
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Automatic names that are given inside are free again afterwards."""
+    counts = _counts.copy()
+    try:
+        yield
+    finally:
+        _counts.clear()
+        _counts.update(counts)
 
 
 def reset_names() -> None:
