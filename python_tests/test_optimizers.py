@@ -283,9 +283,23 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.Adam(epsilon=float("inf")), "Adam: epsilon"),
         (lambda: optimizers.Adam(use_ema=True, ema_momentum=2.0), "ema_momentum"),
         (lambda: optimizers.Adam(clipnorm=0.0), "clipnorm"),
+        (lambda: optimizers.Adam(beta_1="a"), r"Adam: beta_1 must be in \[0, 1\), got 'a'"),
+        (lambda: optimizers.Nadam(beta_2=None), r"Nadam: beta_2 must be in \[0, 1\), got None"),
+        (lambda: optimizers.RMSprop(epsilon="a"), "RMSprop: epsilon must be >= 0, got 'a'"),
+        (lambda: optimizers.RMSprop(momentum=[1]), "RMSprop: momentum must be in"),
+        (lambda: optimizers.SGD(momentum="a"), r"SGD: momentum must be in \[0, 1\], got 'a'"),
+        (lambda: optimizers.SGD(clipnorm="a"), "SGD: clipnorm must be a number, got 'a'"),
+        (lambda: optimizers.SGD(clipvalue=[1]), r"SGD: clipvalue must be a number, got \[1\]"),
+        (lambda: optimizers.SGD(weight_decay="a"), "SGD: weight_decay must be >= 0, got 'a'"),
+        (lambda: optimizers.SGD(ema_momentum="a"), r"SGD: ema_momentum must be in \[0, 1\]"),
+        (lambda: optimizers.SGD(ema_overwrite_frequency="a"), "SGD: ema_overwrite_frequency must"),
+        (lambda: optimizers.SGD(decay="a"), "SGD: decay must be >= 0, got 'a'"),
+        (lambda: optimizers.Lion(beta_1="a"), "Lion: beta_1 must be a number, got 'a'"),
+        (lambda: optimizers.Adagrad(initial_accumulator_value="a"), "initial_accumulator_value"),
+        (lambda: optimizers.schedules.CosineDecay(0.1, "a"), "CosineDecay: decay_steps must be"),
         (lambda: optimizers.Adam(weight_decay=-0.1), "weight_decay must be >= 0"),
         (lambda: optimizers.SGD(decay=-0.1), "decay must be >= 0"),
-        (lambda: optimizers.SGD(use_ema=True, ema_overwrite_frequency=0), "must be >= 1, got 0"),
+        (lambda: optimizers.SGD(use_ema=True, ema_overwrite_frequency=0), "at least 1, got 0"),
         (lambda: optimizers.SGD().apply([np.ones(2)]), "needs a built optimizer"),
         (lambda: optimizers.SGD(lambda: 0.1).get_config(), "is a function cannot be saved"),
     ],
@@ -300,6 +314,8 @@ def test_wrong_arguments():
         optimizers.Adam(beta_3=0.5)
     with pytest.raises(TypeError, match="learning_rate"):
         optimizers.Adam("fast")
+    with pytest.raises(TypeError, match="Adam: learning_rate must be a number or a schedule"):
+        optimizers.Adam(None)
     with pytest.raises(TypeError, match="optimizer must be"):
         optimizers.get(3)
     w = Variable(np.ones(2), name="w")

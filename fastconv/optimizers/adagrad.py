@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv.graph.tensor import Variable
 from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.utils.arguments import number
 
 
 class Adagrad(Optimizer):
@@ -34,10 +35,7 @@ class Adagrad(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name=name, **options)
-        if initial_accumulator_value < 0:
-            raise ValueError(
-                f"Adagrad: initial_accumulator_value must be >= 0, got {initial_accumulator_value}"
-            )
+        number(type(self).__name__, "initial_accumulator_value", initial_accumulator_value, 0)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
         self._check_decays()

@@ -8,6 +8,7 @@ from typing import Any
 from fastconv import ops
 from fastconv.graph.tensor import Variable
 from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.utils.arguments import number
 
 
 class Lion(Optimizer):
@@ -36,7 +37,8 @@ class Lion(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name=name, **options)
-        if not 0 < beta_1 <= 1:
+        number("Lion", "beta_2", beta_2)
+        if not 0 < number("Lion", "beta_1", beta_1) <= 1:
             raise ValueError(f"Lion: beta_1 must be in (0, 1], got {beta_1}")
         self.beta_1 = beta_1
         self.beta_2 = beta_2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from fastconv.graph.primitive import bind, current_trace
 from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.optimizers import schedules
 from fastconv.optimizers.schedules import LearningRateSchedule
+from fastconv.utils.arguments import number, whole
 
 LearningRate = float | LearningRateSchedule | Callable[[], float]
 
@@ -77,18 +77,14 @@ class Optimizer:
         if len(given) > 1:
             raise ValueError(f"{kind}: at most one of {', '.join(clips)} can be given, got {given}")
         for key, value in given.items():
-            if not value > 0:
+            if number(kind, key, value) <= 0:
                 raise ValueError(f"{kind}: {key} must be > 0, got {value}")
-        if not 0 <= ema_momentum <= 1:
-            raise ValueError(f"{kind}: ema_momentum must be in [0, 1], got {ema_momentum}")
-        if ema_overwrite_frequency is not None and ema_overwrite_frequency < 1:
-            raise ValueError(
-                f"{kind}: ema_overwrite_frequency must be >= 1, got {ema_overwrite_frequency}"
-            )
-        if weight_decay is not None and weight_decay < 0:
-            raise ValueError(f"{kind}: weight_decay must be >= 0, got {weight_decay}")
-        if decay < 0:
-            raise ValueError(f"{kind}: decay must be >= 0, got {decay}")
+        number(kind, "ema_momentum", ema_momentum, 0, 1)
+        if ema_overwrite_frequency is not None:
+            whole(kind, "ema_overwrite_frequency", ema_overwrite_frequency)
+        if weight_decay is not None:
+            number(kind, "weight_decay", weight_decay, 0)
+        number(kind, "decay", decay, 0)
         self.name = name or kind.lower()
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -124,17 +120,13 @@ class Optimizer:
 
     def _check_decays(self, *names: str) -> None:
         """Refuse rates of decay outside of [0, 1), and a negative ``epsilon``."""
+        kind = type(self).__name__
         for name in names:
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {name} must be in [0, 1), got {getattr(self, name)}"
-                )
-        epsilon = getattr(self, "epsilon", 0.0)
-        if not 0 <= epsilon < math.inf:
-            raise ValueError(f"{type(self).__name__}: epsilon must be >= 0, got {epsilon}")
+            number(kind, name, getattr(self, name), 0, 1, below=True)
+        number(kind, "epsilon", getattr(self, "epsilon", 0.0), 0, below=True)
 
     def _checked_rate(self, rate: Any) -> float:
-        if isinstance(rate, (str, bytes)) or np.ndim(rate) != 0:
+        if not hasattr(rate, "__float__") or np.ndim(rate) != 0:
             raise TypeError(
                 f"{type(self).__name__}: learning_rate must be a number or a schedule, got {rate!r}"
             )

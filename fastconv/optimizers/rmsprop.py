@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv.graph.tensor import Variable
 from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.utils.arguments import number
 
 
 class RMSprop(Optimizer):
@@ -38,8 +39,7 @@ class RMSprop(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name=name, **options)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"RMSprop: momentum must be in [0, 1], got {momentum}")
+        number(type(self).__name__, "momentum", momentum, 0, 1)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastconv.saving.registry import deserialize_keras_object, serialize_keras_object
+from fastconv.utils.arguments import number
 
 Rates = npt.NDArray[np.float64]
 
@@ -51,7 +52,7 @@ class LearningRateSchedule:
 
 
 def _check_steps(owner: LearningRateSchedule, steps: float, argument: str = "decay_steps") -> float:
-    if steps <= 0:
+    if number(type(owner).__name__, argument, steps) <= 0:
         raise ValueError(f"{type(owner).__name__}: {argument} must be > 0, got {steps}")
     return steps
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastconv.graph.tensor import Variable
 from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.utils.arguments import number
 
 
 class SGD(Optimizer):
@@ -33,8 +34,7 @@ class SGD(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, name=name, **options)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"SGD: momentum must be in [0, 1], got {momentum}")
+        number(type(self).__name__, "momentum", momentum, 0, 1)
         self.momentum = momentum
         self.nesterov = nesterov
         self.momentums: list[Variable] = []
