@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from real_keras import import_keras
+from real_keras import import_keras, to_numpy
 
 from fastconv import callbacks, layers, optimizers
 from fastconv.graph.tensor import Variable
@@ -293,6 +293,7 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.SGD(weight_decay="a"), "SGD: weight_decay must be >= 0, got 'a'"),
         (lambda: optimizers.SGD(ema_momentum="a"), r"SGD: ema_momentum must be in \[0, 1\]"),
         (lambda: optimizers.SGD(ema_overwrite_frequency="a"), "SGD: ema_overwrite_frequency must"),
+        (lambda: optimizers.SGD(loss_scale_factor=0), "SGD: loss_scale_factor must be > 0, got 0"),
         (lambda: optimizers.SGD(decay="a"), "SGD: decay must be >= 0, got 'a'"),
         (lambda: optimizers.Lion(beta_1="a"), "Lion: beta_1 must be a number, got 'a'"),
         (lambda: optimizers.Adagrad(initial_accumulator_value="a"), "initial_accumulator_value"),
@@ -307,6 +308,30 @@ def test_keras_reads_and_writes_the_same_config():
 def test_wrong_values(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_scale_of_the_loss_is_taken_from_gradients():
+    keras = import_keras()
+    found = []
+    for module, variable in ((optimizers, Variable), (keras.optimizers, keras.Variable)):
+        optimizer = module.SGD(0.5, loss_scale_factor=6.0, clipvalue=0.4)
+        w = variable(np.ones(2, np.float32))
+        gradient = optimizer.scale_loss(np.array([0.1, 0.9], np.float32))
+        optimizer.apply_gradients([(keras.ops.convert_to_tensor(gradient), w)])
+        found.append(to_numpy(w.numpy() if module is optimizers else w.value))
+    np.testing.assert_allclose(*found, rtol=1e-6)
+    again = optimizers.SGD.from_config(optimizers.SGD(loss_scale_factor=6.0).get_config())
+    assert again.loss_scale_factor == 6.0
+
+
+def test_scale_of_the_loss_changes_nothing_in_compiled_steps():
+    weights = []
+    for scale in (None, 8.0):
+        model = Sequential([layers.Input((3,)), layers.Dense(2, kernel_initializer="ones")])
+        model.compile(optimizers.Adam(0.1, loss_scale_factor=scale), "mse")
+        model.fit(np.eye(3), np.ones((3, 2)), epochs=2, verbose=0)
+        weights.append(model.get_weights())
+    np.testing.assert_array_equal(weights[0][0], weights[1][0])
 
 
 def test_wrong_arguments():

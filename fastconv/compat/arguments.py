@@ -22,7 +22,7 @@ from fastconv.optimizers import Optimizer
 # What the constructors at the root of a family take beside their named arguments.
 _ROOTS: dict[type, frozenset[str]] = {
     Layer: frozenset({"input_dim", "autocast"}),
-    Optimizer: frozenset({"loss_scale_factor", "gradient_accumulation_steps", "jit_compile"}),
+    Optimizer: frozenset({"jit_compile"}),
 }
 _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "activation": activations.get,

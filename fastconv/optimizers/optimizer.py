@@ -35,6 +35,8 @@ class Optimizer:
         use_ema: keep a moving average of the variables; `fit` ends by writing it to them.
         ema_momentum: ``average = momentum * average + (1 - momentum) * variable``.
         ema_overwrite_frequency: write the averages to the variables every so many steps.
+        loss_scale_factor: what :meth:`scale_loss` multiplies by and :meth:`apply` divides gradients
+            by. Compiled steps do neither: their float32 gradients do not underflow.
         name: name of the optimizer.
         lr: an older name of ``learning_rate``.
         decay: the rate is divided by ``1 + decay * iterations``.
@@ -53,6 +55,7 @@ class Optimizer:
         use_ema: bool = False,
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
         name: str | None = None,
         *,
         lr: float | None = None,
@@ -61,9 +64,8 @@ class Optimizer:
     ) -> None:
         kind = type(self).__name__
         # Written by Keras in every config; only its default is known here.
-        for absent in ("loss_scale_factor", "gradient_accumulation_steps"):
-            if unknown.get(absent, "") is None:
-                del unknown[absent]
+        if unknown.get("gradient_accumulation_steps", "") is None:
+            del unknown["gradient_accumulation_steps"]
         unknown.pop("is_legacy_optimizer", None)
         unknown.pop("jit_compile", None)
         if unknown:
@@ -76,8 +78,8 @@ class Optimizer:
         given = {k: v for k, v in clips.items() if v is not None}
         if len(given) > 1:
             raise ValueError(f"{kind}: at most one of {', '.join(clips)} can be given, got {given}")
-        for key, value in given.items():
-            if number(kind, key, value) <= 0:
+        for key, value in {**given, "loss_scale_factor": loss_scale_factor}.items():
+            if value is not None and number(kind, key, value) <= 0:
                 raise ValueError(f"{kind}: {key} must be > 0, got {value}")
         number(kind, "ema_momentum", ema_momentum, 0, 1)
         if ema_overwrite_frequency is not None:
@@ -93,6 +95,7 @@ class Optimizer:
         self.use_ema = use_ema
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
         self.decay = decay
         self.built = False
         self.swapped = False  # whether the variables hold the averages, and the averages theirs
@@ -352,7 +355,10 @@ class Optimizer:
                 )
         variables = [v for _, v in pairs]
         rate = self._current_rate()
-        for gradient, variable in zip(self._clipped([g for g, _ in pairs]), variables, strict=True):
+        grads = [g for g, _ in pairs]
+        if self.loss_scale_factor is not None and self._fed is None:
+            grads = [g / self.loss_scale_factor for g in grads]
+        for gradient, variable in zip(self._clipped(grads), variables, strict=True):
             if not self.decays_in_update and self._decay_of(variable):
                 variable.assign(variable - variable * (rate * self._decay_of(variable)))
             self.update_step(gradient, variable, rate)
@@ -363,6 +369,10 @@ class Optimizer:
                 variable.assign(variable.constraint(variable))
         if self._fed is None:
             self._iterations.data[...] += 1
+
+    def scale_loss(self, loss: Any) -> Any:
+        """The loss times ``loss_scale_factor``, for gradients that go to :meth:`apply`."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     def _current_rate(self) -> Any:
         if self._fed is not None:
@@ -486,7 +496,7 @@ class Optimizer:
             "use_ema": self.use_ema,
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": None,
+            "loss_scale_factor": self.loss_scale_factor,
             "gradient_accumulation_steps": None,
         }
         if self.decay:
