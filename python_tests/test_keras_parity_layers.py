@@ -62,6 +62,7 @@ def test_configurations_are_exchanged_with_keras(name: str, options: dict, shape
     assert back.get_config() == ours.get_config()
     known = set(theirs.get_config())
     assert set(ours.get_config()) <= known, "every option has Keras's name"
+    assert ("activity_regularizer" in ours.get_config()) == ("activity_regularizer" in known)
 
 
 @pytest.mark.parametrize(("name", "options"), MERGES, ids=ids(MERGES))
