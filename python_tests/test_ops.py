@@ -444,6 +444,11 @@ def test_creation() -> None:
     assert ops.arange(2, 8, 3).tolist() == [2, 5]
     assert ops.arange(0.0, 1.0, 0.25).dtype == np.float32
     assert ops.convert_to_tensor([1.0, 2.0]).dtype == np.float32
+    assert ops.convert_to_tensor([1, 2]).dtype == np.int32
+    assert ops.convert_to_tensor(((1,), (2,))).dtype == np.int32
+    assert ops.convert_to_tensor([1, 2**40]).tolist() == [1, 2**40]
+    assert ops.convert_to_tensor(np.array([1, 2])).dtype == np.int64
+    assert ops.add(np.array([1, 2]), [1, 2]).dtype == np.int64
     assert ops.convert_to_tensor([1, 2], dtype="float32").dtype == np.float32
     assert ops.convert_to_numpy(Variable([1.0])).tolist() == [1.0]
     with pytest.raises(TypeError, match="symbolic"):

@@ -170,7 +170,8 @@ def tracing(trace: Trace | None = None) -> Iterator[Trace]:
 
 def as_array(value: Any, like: str | None = None) -> Array:
     """A NumPy array of a dtype that programs know: float64 and float16 become float32, a Python
-    integer takes the dtype of the tensor beside it. That of a variable is its own, to be read.
+    integer takes the dtype of the tensor beside it, a list of them is int32 where that holds them.
+    That of a variable is its own, to be read.
 
     Raises:
         TypeError: for arrays of complex numbers, objects or text.
@@ -186,6 +187,9 @@ def as_array(value: Any, like: str | None = None) -> Array:
     array = np.asarray(value)
     if array.dtype == np.float64 or array.dtype == np.float16:
         return array.astype(np.float32)
+    if array.dtype == np.int64 and isinstance(value, (list, tuple)):
+        small = array.astype(np.int32)
+        return small if np.array_equal(small, array) else array
     if array.dtype.kind not in "biuf":
         raise TypeError(f"arrays of dtype {array.dtype} cannot be computed with")
     return array if array.dtype.isnative else as_array(array.astype(array.dtype.newbyteorder("=")))
