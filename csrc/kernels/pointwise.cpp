@@ -39,7 +39,8 @@ FC_UNARY(Cos, math::cos(x))
 FC_UNARY(Floor, math::floor(x))
 FC_UNARY(Ceil, math::ceil(x))
 FC_UNARY(Round, math::round(x))
-FC_UNARY(Trunc, math::trunc(x))
+FC_UNARY(Whole, math::whole(x))
+FC_UNARY(Byte, math::byte(x))
 FC_UNARY(Bfloat16, (vf)rounded(x))
 FC_UNARY(IsNan, one_if(x != x))
 FC_UNARY(IsFinite, one_if(math::absolute(x) < math::kInf))
@@ -290,7 +291,8 @@ void fill(PointwiseKernels& k) {
   add_forms<Floor>(k, C::floor);
   add_forms<Ceil>(k, C::ceil);
   add_forms<Round>(k, C::round);
-  add_forms<Trunc>(k, C::trunc);
+  add_forms<Whole>(k, C::whole);
+  add_forms<Byte>(k, C::byte);
   add_forms<Bfloat16>(k, C::bfloat16);
   add_forms<IsNan>(k, C::isnan);
   add_forms<IsFinite>(k, C::isfinite);

@@ -151,7 +151,8 @@ class Parser {
 
   C conversion(std::string_view line, std::string_view dtype) const {
     if (dtype == "float32") return C::identity;
-    if (dtype == "int32" || dtype == "uint8") return C::trunc;
+    if (dtype == "int32") return C::whole;
+    if (dtype == "uint8") return C::byte;
     if (dtype == "bool") return C::truth;
     if (dtype == "bfloat16") return C::bfloat16;
     fail(line, "cannot cast to '" + std::string(dtype) + "'");

@@ -10,6 +10,7 @@ import pytest
 
 from fastconv import _core
 from fastconv.reference.philox import keep_mask
+from fastconv.reference.pointwise import cast
 
 Array = npt.NDArray[Any]
 RunOp = Callable[..., list[Array]]
@@ -231,9 +232,21 @@ def test_dtypes(run_op: RunOp, dtype: str) -> None:
     y = pointwise(run_op, "add %0 %1; multiply %3 %2", x, u, b, dtype=dtype)
     np.testing.assert_array_equal(y, ((x + u) * b).astype(dtype))
     f = (rng.normal(size=999) * 50).astype(np.float32)
-    cast = pointwise(run_op, "cast %0 int32; add %1 0.5", f)
-    np.testing.assert_array_equal(cast, np.trunc(f) + np.float32(0.5))
+    shifted = pointwise(run_op, "cast %0 int32; add %1 0.5", f)
+    np.testing.assert_array_equal(shifted, np.trunc(f) + np.float32(0.5))
     np.testing.assert_array_equal(pointwise(run_op, "cast %0 bool", f, dtype="bool"), f != 0)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8"])
+def test_a_cast_in_between_is_what_it_is_at_the_end(run_op: RunOp, dtype: str) -> None:
+    limit = np.float32(2**31)
+    x = np.float32([300, -7, -0.3, 1.9, 3e9, -3e9, limit, -limit, np.nan, np.inf, -np.inf])
+    x = np.concatenate([x, np.linspace(-600, 600, 50, dtype=np.float32)])
+    expected = cast(x, dtype=dtype)
+    np.testing.assert_array_equal(pointwise(run_op, f"cast %0 {dtype}", x, dtype=dtype), expected)
+    between = pointwise(run_op, f"cast %0 {dtype}; multiply %1 1.0", x)
+    np.testing.assert_array_equal(between, expected.astype(np.float32))
+    assert not np.signbit(between[expected == 0]).any()
 
 
 def test_several_results(run_op: RunOp) -> None:

@@ -85,6 +85,17 @@ FC_INLINE vf trunc(vf x) {
   const vi small = magnitude < 8388608.0f;
   return small ? with_sign(to_float(to_int(small ? magnitude : vf{})), sign_bit(x)) : x;
 }
+// As int32, and as the lowest byte of that: truncated, what is beyond int32 becomes its limit, and
+// NaN the lower one.
+FC_INLINE vf whole(vf x) {
+  const vf t = trunc(x) + 0.0f;  // there is no -0
+  return t > 0x1p31f ? splat(0x1p31f) : t >= -0x1p31f ? t : splat(-0x1p31f);
+}
+FC_INLINE vf byte(vf x) {
+  const vi inside = (x >= -0x1p31f) & (x < 0x1p31f);
+  const vi low = to_int(inside ? x : vf{}) & 255;
+  return inside ? to_float(low) : x >= 0x1p31f ? splat(255.0f) : vf{};
+}
 FC_INLINE vf floor(vf x) {
   const vf t = trunc(x);
   return t > x ? t - 1.0f : t;
