@@ -436,6 +436,26 @@ def test_as_keras(name: str, args: tuple, options: dict, reference: Any) -> None
     same(getattr(ops, name)(*args, **options), found, 2e-4)
 
 
+AT_EDGES: list[tuple[str, list[float], list[float]]] = [
+    ("sinh", [0.0], [1.0]),
+    ("fmod", [0.0, 2.0], [1.0, 0.0]),
+    ("fmod", [-5.0, 2.0], [1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("name", "at", "expected"), AT_EDGES)
+def test_gradients_at_edges(name: str, at: list[float], expected: list[float]) -> None:
+    """Where differences tell nothing: at signs, ties and very large numbers; as PyTorch has it."""
+    inputs = [Tensor((2,)), *[Tensor((1,)) for _ in at[1:]]]  # the second is broadcast
+    found = gradients(ops.sum(getattr(ops, name)(*inputs)), inputs)
+    program = Program.of(inputs, found)
+    given = [np.full(x.shape, v, np.float32) for x, v in zip(inputs, at, strict=True)]
+    wanted = [np.full(x.shape, g) for x, g in zip(inputs, expected, strict=True)]
+    wanted[1:] = [2 * g for g in wanted[1:]]
+    same(run_program(program, given), wanted)
+    same(lower(program, 1).run(given, 1), wanted)
+
+
 def test_the_gradient_of_cholesky_along_symmetric_directions() -> None:
     x = Tensor((4, 4), "float32")
     y = ops.cholesky(x, upper=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from fastconv.graph import bind, operation
+from fastconv.graph.primitives.common import unbroadcast
 from fastconv.ops.elementwise import (
     absolute,
     cos,
@@ -33,6 +35,15 @@ from fastconv.ops.host import host, with_gradient
 from fastconv.ops.operand import as_float, operand
 
 _LN2 = math.log(2.0)
+
+
+def _with_partials(y: Any, x1: Any, x2: Any, partials: Callable[[Any], list[Any]]) -> Any:
+    """``with_gradient`` of operands that were broadcast against each other."""
+
+    def gradient(dy: Any) -> list[Any]:
+        return [unbroadcast(d, x) for d, x in zip(partials(dy), (x1, x2), strict=True)]
+
+    return with_gradient(y, [x1, x2], gradient)
 
 
 @operation
@@ -96,8 +107,10 @@ def arccos(x: Any) -> Any:
 @operation
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
-    size = absolute(as_float(x))
-    return sign(x) * (0.5 * subtract(expm1(size), expm1(-size)))
+    x = as_float(x)
+    size = absolute(x)
+    y = sign(x) * (0.5 * subtract(expm1(size), expm1(-size)))
+    return with_gradient(y, [x], lambda dy: dy * cosh(x))
 
 
 @operation
@@ -235,7 +248,9 @@ def trunc(x: Any) -> Any:
 def fmod(x1: Any, x2: Any) -> Any:
     """The remainder of x1 / x2 with the sign of x1."""
     x1, x2 = operand(x1), operand(x2)
-    return sign(x1) * bind("mod", absolute(x1), absolute(x2))
+    a, b, signs = absolute(x1), absolute(x2), sign(x1) * sign(x2)
+    y = sign(x1) * bind("mod", a, b)
+    return _with_partials(y, x1, x2, lambda dy: [dy, -dy * signs * bind("floor_divide", a, b)])
 
 
 @operation
