@@ -6,6 +6,7 @@ from case import Case
 from cases import CASES
 
 from fastconv.graph import PRIMITIVES, Program, Tensor, bind, gradients, tracing
+from fastconv.graph.lower import lower
 from fastconv.reference import run_program
 
 STEP = 1e-6
@@ -106,3 +107,20 @@ def test_second_derivative() -> None:
     result = run_program(Program.of([x], [second]), [value], dtype="float64")[0]
     t = np.tanh(value)
     np.testing.assert_allclose(result, -2 * t * (1 - t * t), rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_powers_at_zero_have_derivatives(exponent: float) -> None:
+    x = Tensor((3,))
+    (first,) = gradients(bind("sum", x**exponent, axes=[0], keepdims=0), [x])
+    assert first is not None
+    (second,) = gradients(bind("sum", first, axes=[0], keepdims=0), [x])
+    assert second is not None
+    program = Program.of([x], [first, second])
+    value = np.float32([0, 2, -3])
+    expected = [
+        [exponent * v ** max(exponent - 1, 0) for v in value],
+        [exponent * (exponent - 1)] * 3,
+    ]
+    np.testing.assert_array_equal(run_program(program, [value]), expected)
+    np.testing.assert_array_equal(lower(program, 1).run([value], 1), expected)

@@ -178,7 +178,8 @@ def _arithmetic(name: str, partial: Callable[[Any, Any, Any, Any], tuple[Any, An
 
 def _power_partial(dy: Any, a: Any, b: Any, y: Any) -> tuple[Any, Any]:
     safe = bind("where", bind("greater", a, 0.0), a, 1.0)
-    return dy * b * bind("power", a, b - 1.0), dy * y * bind("log", safe)
+    exponent = bind("where", bind("equal", b, 0.0), 1.0, b) - 1.0  # b * 0 ** -1 would be NaN
+    return dy * b * bind("power", a, exponent), dy * y * bind("log", safe)
 
 
 def _choice_partial(comparison: str) -> Callable[[Any, Any, Any, Any], tuple[Any, Any]]:
