@@ -417,11 +417,20 @@ def eigh(x: Any) -> tuple[Any, Any]:
     return w, v
 
 
+def _noise(x: Any) -> float:
+    """Singular values of matrices in float32 are exact up to so much of the largest."""
+    return float(np.max(x.shape[-2:]) * np.finfo(np.float32).eps)
+
+
 @operation
 def pinv(x: Any, rcond: float | None = None) -> Any:
-    """The pseudo-inverse of matrices; no gradient."""
+    """The pseudo-inverse of matrices; no gradient.
+
+    Singular values below ``rcond`` times the largest count as 0; by default those that are noise of
+    float32.
+    """
     x = as_float(x)
-    cut = 1e-15 if rcond is None else rcond
+    cut = _noise(x) if rcond is None else rcond
     shape = (*x.shape[:-2], x.shape[-1], x.shape[-2])
     return host([shape], ["float32"], "pinv", lambda a: np.linalg.pinv(a, rcond=cut), x)[0]
 
@@ -442,6 +451,5 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
 def matrix_rank(x: Any, tol: float | None = None) -> Any:
     """How many singular values are above ``tol``, int32."""
     s = svd(x, compute_uv=False)
-    n = np.max(as_float(x).shape[-2:])
-    least = max(s, -1, keepdims=True) * float(n * np.finfo(np.float32).eps) if tol is None else tol
+    least = max(s, -1, keepdims=True) * _noise(as_float(x)) if tol is None else tol
     return count_nonzero(bind("greater", s, least), axis=-1)
