@@ -152,6 +152,8 @@ def rows() -> list[Row]:
     for method in ("linear", "lower", "higher", "midpoint", "nearest"):
         add("quantile", X, [0.0, 0.3, 1.0], axis=1, method=method)
     add("quantile", X, 0.7, axis=(1, 2), keepdims=True)
+    add("quantile", WITH_NAN, [0.0, 0.3], axis=1)
+    add("median", WITH_NAN, axis=(0, 2), keepdims=True)
     add("percentile", X, 35.0, axis=2)
     add("logsumexp", X * 50, axis=1, reference=lambda x, axis: np.logaddexp.reduce(x, axis=axis))
     add(
@@ -469,6 +471,32 @@ def test_the_gradient_of_cholesky_along_symmetric_directions() -> None:
     above, below = (run_program(program, [at + s * h * step], dtype="float64")[0] for s in (1, -1))
     slope = np.sum(run_program(program, [at], dtype="float64")[1] * step)
     assert slope == pytest.approx((above - below) / (2 * h), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("x", "expected"),
+    [
+        (np.float32([3, np.nan, 1, 3]), [1, 0, 3]),
+        (np.int64([2**60, 2**60 + 1, 2**60]), [1, 0, 2]),
+        (np.uint8([0, 255, 3]), [1, 2, 0]),
+        (np.array([False, True, True]), [1, 2, 0]),
+    ],
+)
+def test_the_largest_of_any_dtype(x: np.ndarray, expected: list[int]) -> None:
+    values, positions = ops.top_k(x, 3)
+    np.testing.assert_array_equal(positions, expected)
+    np.testing.assert_array_equal(values, x[expected])
+    if x.dtype != np.int64:  # models compute with int32
+        line = Tensor(x.shape, str(x.dtype))
+        program = Program.of([line], list(ops.top_k(line, 3)))
+        same(lower(program, 1).run([x], 1), [values, positions])
+
+
+def test_a_score_of_nan_counts_against_the_target() -> None:
+    scores = np.float32([[0.1, np.nan, 0.3], [0.1, 0.2, 0.3]])
+    targets = np.int32([2, 2])
+    assert ops.in_top_k(targets, scores, 1).tolist() == [False, True]
+    assert ops.in_top_k(targets, scores, 2).tolist() == [True, True]
 
 
 def test_as_many_different_elements_as_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import size_of, sized
-from fastconv.ops.elementwise import cast, less, logical_and
+from fastconv.ops.elementwise import cast, less, less_equal, logical_and, logical_not
 from fastconv.ops.host import host, positions
 from fastconv.ops.layout import moveaxis, reshape, take
 from fastconv.ops.operand import as_float, dtype_of, normalize_axes, normalize_axis, operand
@@ -96,6 +97,8 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """The k largest elements along the last axis, largest first, and their positions.
 
+    NaN counts as larger than any number; of equal elements the first comes first.
+
     >>> top_k([1.0, 5.0, 3.0], 2)
     (array([5., 3.], dtype=float32), array([1, 2], dtype=int32))
     """
@@ -106,7 +109,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
         raise ValueError(f"top_k: k must be in 0..{x.shape[axis]} for shape {x.shape}, got {k}")
 
     def run(a: Any) -> Any:
-        return np.argsort(-a.astype(np.float64), axis=-1, kind="stable")[..., :k]
+        rising = np.argsort(a[..., ::-1], axis=-1, kind="stable")  # of equals the last one first
+        return (a.shape[-1] - 1 - rising)[..., ::-1][..., :k]
 
     indices = host([(*x.shape[:-1], k)], ["int32"], "top_k", run, x)[0]
     return take_along_axis(x, indices, -1), indices
@@ -126,12 +130,12 @@ def argpartition(x: Any, kth: int, axis: int = -1) -> Any:
 def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     """Whether the target is among the k highest scores of its row, dtype bool.
 
-    Scores that tie with the target's do not count against it.
+    Scores that tie with the target's do not count against it; those that are NaN do.
     """
     targets, predictions = operand(targets), as_float(predictions)
     columns = bind("reshape", targets, shape=[*sized(targets.shape), 1])
     own = take_along_axis(predictions, columns, axis=-1)
-    higher = sum(cast(bind("greater", predictions, own), "int32"), axis=-1)
+    higher = sum(cast(logical_not(less_equal(predictions, own)), "int32"), axis=-1)
     score = bind("reshape", own, shape=sized(targets.shape))
     return logical_and(less(higher, k), bind("isfinite", score))
 
@@ -236,7 +240,7 @@ def quantile(
     method: str = "linear",
     keepdims: bool = False,
 ) -> Any:
-    """The elements below which shares ``q`` of all lie, over the axes.
+    """The elements below which shares ``q`` of all lie, over the axes; NaN where one is NaN.
 
     ``method`` says what is between two elements: "linear", "lower", "higher", "midpoint" or
     "nearest".
@@ -271,6 +275,7 @@ def quantile(
     below = bind("take", line, low.astype(np.int32), axis=line.ndim - 1)
     above = bind("take", line, high.astype(np.int32), axis=line.ndim - 1)
     found = below + (above - below) * weight
+    found = bind("where", bind("isnan", line[..., -1:]), math.nan, found)
     shape = kept if keepdims else free
     if shares.ndim == 0:
         return bind("reshape", found, shape=shape)
