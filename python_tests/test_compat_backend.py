@@ -30,6 +30,7 @@ A = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]], np.float32)
         (lambda x: K.l2_normalize(x, 1), A / np.linalg.norm(A, axis=1, keepdims=True)),
         (lambda x: K.logsumexp(x, 1), np.log(np.exp(A).sum(axis=1))),
         (lambda x: K.logsumexp(x, 1, True), np.log(np.exp(A).sum(axis=1, keepdims=True))),
+        (lambda x: K.logsumexp(K.log(0 * x), 1), [-np.inf] * 2),
         (lambda x: K.switch(K.greater(x, 0), x, lambda: -x), np.abs(A)),
         (lambda x: K.in_train_phase(lambda: x, 0 * x), 0 * A),
         (lambda x: K.in_test_phase(x, 0 * x), A),

@@ -87,6 +87,8 @@ def rows() -> list[Row]:
     ):
         add(name, X, Y)
     add("fmax", WITH_NAN, Y)
+    for name in ("logaddexp", "logaddexp2"):
+        add(name, *np.meshgrid(ODD, ODD))
     add("arctan2", np.float32([0.0, 1.0, -1.0, 1.0, -1.0]), np.float32([1.0, 0.0, 0.0, -1.0, -1.0]))
     add(
         "divide_no_nan",
@@ -444,6 +446,8 @@ AT_EDGES: list[tuple[str, list[float], list[float]]] = [
     ("sinh", [0.0], [1.0]),
     ("fmod", [0.0, 2.0], [1.0, 0.0]),
     ("fmod", [-5.0, 2.0], [1.0, 2.0]),
+    ("logaddexp", [1.0, 1.0], [0.5, 0.5]),
+    ("logaddexp2", [1.0, 1.0], [0.5, 0.5]),
 ]
 
 

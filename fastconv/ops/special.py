@@ -164,7 +164,11 @@ def exp2(x: Any) -> Any:
 def logaddexp(x1: Any, x2: Any) -> Any:
     """log(exp(x1) + exp(x2)), without overflow."""
     x1, x2 = as_float(x1), as_float(x2)
-    return maximum(x1, x2) + log1p(exp(-absolute(subtract(x1, x2))))
+    top, gap = maximum(x1, x2), subtract(x1, x2)
+    y = where(bind("isnan", gap), top, top + log1p(exp(-absolute(gap))))  # equal infinities
+    return _with_partials(
+        y, x1, x2, lambda dy: [dy * bind("sigmoid", gap), dy * bind("sigmoid", -gap)]
+    )
 
 
 @operation
