@@ -10,15 +10,18 @@ import numpy as np
 
 from fastconv.graph import bind, operation
 from fastconv.graph.primitives.common import unbroadcast
+from fastconv.ops.comparison import signbit
 from fastconv.ops.elementwise import (
     absolute,
     cos,
     divide,
+    equal,
     exp,
     expm1,
     floor,
     log,
     log1p,
+    logical_or,
     maximum,
     minimum,
     multiply,
@@ -35,6 +38,7 @@ from fastconv.ops.host import host, with_gradient
 from fastconv.ops.operand import as_float, operand
 
 _LN2 = math.log(2.0)
+_FAR = 1e10  # x^2 + 1 is x^2 from here on, and may overflow
 
 
 def _with_partials(y: Any, x1: Any, x2: Any, partials: Callable[[Any], list[Any]]) -> Any:
@@ -75,17 +79,24 @@ def arctan(x: Any) -> Any:
 
 @operation
 def arctan2(x1: Any, x2: Any) -> Any:
-    """The angle of the point (x2, x1) in [-pi, pi].
+    """The angle of the point (x2, x1) in [-pi, pi], by the signs of zeros too.
 
     >>> round(float(arctan2(1.0, -1.0)), 4)
     2.3562
     """
     y, x = as_float(x1), as_float(x2)
-    level = bind("equal", x, 0.0)
-    turned = arctan(divide(y, where(level, 1.0, x)))
-    behind = where(y < 0.0, -math.pi, math.pi)
-    straight = sign(y) * (math.pi / 2)
-    return where(level, straight, where(x < 0.0, turned + behind, turned))
+    height, width = absolute(y), absolute(x)
+    same = equal(height, width)  # also 0 / 0 and inf / inf
+    angle = arctan(where(same, sign(height), divide(height, width)))
+    angle = where(signbit(x), math.pi - angle, angle)
+    angle = where(signbit(y), -angle, angle)
+
+    def partials(dy: Any) -> list[Any]:
+        far = hypot(x, y)
+        dy = divide_no_nan(dy, far)
+        return [dy * divide_no_nan(x, far), -dy * divide_no_nan(y, far)]
+
+    return _with_partials(angle, y, x, partials)
 
 
 @operation
@@ -108,15 +119,18 @@ def arccos(x: Any) -> Any:
 def sinh(x: Any) -> Any:
     """The hyperbolic sine."""
     x = as_float(x)
-    size = absolute(x)
-    y = sign(x) * (0.5 * subtract(expm1(size), expm1(-size)))
+    half = 0.5 * x
+    y = 0.5 * subtract(expm1(half), expm1(-half)) * (exp(half) + exp(-half))
     return with_gradient(y, [x], lambda dy: dy * cosh(x))
 
 
 @operation
 def cosh(x: Any) -> Any:
     """The hyperbolic cosine."""
-    return 0.5 * (exp(x) + exp(-as_float(x)))
+    x = as_float(x)
+    up, down = exp(0.5 * x), exp(-0.5 * x)
+    y = 0.5 * up * up + 0.5 * down * down
+    return with_gradient(y, [x], lambda dy: dy * sinh(x))
 
 
 @operation
@@ -124,15 +138,20 @@ def arcsinh(x: Any) -> Any:
     """The inverse of sinh."""
     x = as_float(x)
     size = absolute(x)
-    y = sign(x) * log1p(size + square(size) / (1.0 + sqrt(square(size) + 1.0)))
+    near = minimum(size, _FAR)
+    y = log1p(near + square(near) / (1.0 + sqrt(square(near) + 1.0)))
+    y = sign(x) * where(size > _FAR, log(maximum(size, _FAR)) + _LN2, y)
     return with_gradient(y, [x], lambda dy: dy * rsqrt(square(x) + 1.0))
 
 
 @operation
 def arccosh(x: Any) -> Any:
     """The inverse of cosh, from 0; NaN below 1."""
-    t = as_float(x) - 1.0
-    return log1p(t + sqrt(t * (t + 2.0)))
+    x = as_float(x)
+    t = minimum(x, _FAR) - 1.0
+    y = log1p(t + sqrt(t) * sqrt(t + 2.0))
+    y = where(x > _FAR, log(maximum(x, _FAR)) + _LN2, y)
+    return with_gradient(y, [x], lambda dy: dy * rsqrt(x - 1.0) * rsqrt(x + 1.0))
 
 
 @operation
@@ -187,12 +206,16 @@ def cbrt(x: Any) -> Any:
 
 @operation
 def hypot(x1: Any, x2: Any) -> Any:
-    """sqrt(x1^2 + x2^2), without overflow."""
-    a, b = absolute(as_float(x1)), absolute(as_float(x2))
+    """sqrt(x1^2 + x2^2), without overflow; infinite also beside NaN."""
+    x1, x2 = as_float(x1), as_float(x2)
+    a, b = absolute(x1), absolute(x2)
     large = maximum(a, b)
     small = minimum(a, b)
-    ratio = small / where(bind("equal", large, 0.0), 1.0, large)
-    return large * sqrt(1.0 + square(ratio))
+    y = large * sqrt(1.0 + square(divide_no_nan(small, large)))
+    y = where(logical_or(equal(a, math.inf), equal(b, math.inf)), math.inf, y)
+    return _with_partials(
+        y, x1, x2, lambda dy: [dy * divide_no_nan(x1, y), dy * divide_no_nan(x2, y)]
+    )
 
 
 @operation
