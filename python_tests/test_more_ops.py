@@ -537,6 +537,60 @@ def test_updates_that_meet_are_combined(reduction: str, expected: float) -> None
     np.testing.assert_array_equal(found, [5, expected, 7])
 
 
+PLACES = np.int32([[1, -1], [0, 2], [-1, 2]])  # the first and the last are one place
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("add", 5), (None, 4)])
+def test_places_are_counted_from_the_end_of_each_axis(
+    reduction: str | None, expected: float
+) -> None:
+    zeros, given = np.zeros((2, 3), np.float32), np.float32([1, 2, 4])
+    wanted = np.float32([[0, 0, 2], [0, 0, expected]])
+    np.testing.assert_array_equal(ops.scatter_update(zeros, PLACES, given, reduction), wanted)
+    inputs = [Tensor(zeros.shape), Tensor(given.shape)]
+    made = ops.scatter_update(inputs[0], PLACES, inputs[1], reduction)
+    same(lower(Program.of(inputs, [made]), 1).run([zeros, given], 1), [wanted])
+
+
+def test_places_out_of_range_are_no_other_places() -> None:
+    """Arrays are refused as by NumPy; what a model computes has no place, or NaN."""
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    for axis, n in enumerate(x.shape):
+        bad = np.zeros(x.shape, np.int32)
+        bad[0, 0, 0], bad[0, 0, 1] = n, -n
+        with pytest.raises(IndexError, match=f"index {n} is out of range for an axis of size {n}"):
+            ops.take_along_axis(x, bad, axis)
+        places = Tensor(x.shape, "int32")
+        program = Program.of([places], [ops.take_along_axis(x, places, axis)])
+        expected = np.take_along_axis(x, np.where(bad == n, 0, bad), axis)
+        expected[0, 0, 0] = np.nan
+        same(lower(program, 1).run([bad], 1), expected)
+    with pytest.raises(IndexError, match="index 5 is out of range for an axis of size 3"):
+        ops.scatter([[0, 5]], [1.0], (2, 3))
+    places = Tensor((3, 2), "int32")
+    program = Program.of([places], [ops.scatter(places, np.float32([1, 2, 4]), (2, 3))])
+    found = lower(program, 1).run([np.int32([[0, 5], [-3, 0], [1, -1]])], 1)
+    same(found, np.float32([[0, 0, 0], [0, 0, 4]]))
+
+
+def test_small_integers_are_places_on_long_axes() -> None:
+    x = np.arange(600, dtype=np.float32).reshape(2, 300)
+    at = np.uint8([[255], [7]])
+    np.testing.assert_array_equal(ops.take_along_axis(x, at, 1), [[255], [307]])
+    found = ops.scatter(np.uint8([[1, 255]]), np.float32([3]), (2, 300))
+    assert found[1, 255] == found.sum() == 3
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_rows_of_no_segment_are_left_out(dtype: str) -> None:
+    x, numbers = M, np.array([0, -1, 5, 1], dtype)
+    expected = M[[0, 3]]
+    np.testing.assert_array_equal(ops.segment_sum(x, numbers, num_segments=2), expected)
+    inputs = [Tensor(x.shape), Tensor(numbers.shape, "int32")]
+    program = Program.of(inputs, [ops.segment_sum(*inputs, num_segments=2)])
+    same(lower(program, 1).run([x, numbers.astype(np.int32)], 1), [expected])
+
+
 def test_a_box_of_every_row_is_replaced() -> None:
     x, box = Tensor((None, 4)), Tensor((None, 2))
     program = Program.of([x, box], [ops.slice_update(x, (0, 1), box)])

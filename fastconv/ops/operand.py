@@ -66,6 +66,21 @@ def pair(name: str, argument: str, value: int | Sequence[int]) -> list[int]:
     return [int(v) for v in values]
 
 
+def offsets(name: str, indices: Any, sizes: Any, strides: Any, end: int) -> Any:
+    """Indices along axes of some sizes, as distances from the front, int32.
+
+    Elements of an axis are ``strides`` apart. An index out of range is at ``end``, where nothing
+    is; one that is known raises ``IndexError``.
+    """
+    at = bind("cast", operand(indices), dtype="int32")
+    at = bind("where", bind("less", at, 0), bind("add", at, sizes), at)
+    inside = bind("logical_and", bind("greater_equal", at, 0), bind("less", at, sizes))
+    if not isinstance(inside, Tensor) and not inside.all():
+        index, size = (np.broadcast_to(x, inside.shape)[~inside][0] for x in (indices, sizes))
+        raise IndexError(f"{name}: index {index} is out of range for an axis of size {size}")
+    return bind("where", inside, bind("multiply", at, strides), end)
+
+
 def resolve_shape(name: str, shape: Any) -> tuple[list[int], Tensor | None]:
     """A shape as an attribute, and the tensor that has its batch.
 

@@ -11,7 +11,7 @@ import numpy as np
 from fastconv.graph import Tensor, bind, operation
 from fastconv.graph.primitives.common import size_of
 from fastconv.ops.layout import reshape
-from fastconv.ops.operand import operand
+from fastconv.ops.operand import offsets, operand
 from fastconv.ops.reduction import sum
 
 Shape = Sequence[int]
@@ -23,9 +23,9 @@ def _flat_positions(name: str, indices: Any, shape: Shape) -> Any:
     depth = indices.shape[-1]
     if depth > len(shape):
         raise ValueError(f"{name}: rows of {depth} indices are too long for shape {tuple(shape)}")
-    strides = [math.prod(shape[i + 1 : depth]) for i in range(depth)]
-    at = sum(indices * np.asarray(strides, np.int32), axis=-1)
-    return at if str(at.dtype) == "int32" else bind("cast", at, dtype="int32")
+    sizes = np.asarray(shape[:depth], np.int32)
+    strides = np.asarray([math.prod(shape[i + 1 : depth]) for i in range(depth)], np.int32)
+    return sum(offsets(name, indices, sizes, strides, math.prod(shape[:depth])), axis=-1)
 
 
 @operation
@@ -72,17 +72,19 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
         raise ValueError(f"scatter_update: reduction {reduction!r} works on arrays only")
     if isinstance(indices, Tensor):
         raise ValueError("scatter_update: indices of a symbolic update must be known numbers")
-    where = np.asarray(operand(indices))
-    flat = where.reshape(-1, where.shape[-1])
+    places = np.asarray(operand(indices))
+    depth = places.shape[-1]
+    places = places.reshape(-1, depth)
+    flat = _flat_positions("scatter_update", places, inputs.shape)
     # Where several updates have one position the last one counts: the others get no place.
-    last = {tuple(p): i for i, p in enumerate(flat.tolist())}
+    last = {p: i for i, p in enumerate(flat.tolist())}
     chosen = np.asarray(list(last.values()), np.int32)
-    rest = list(inputs.shape[where.shape[-1] :])
+    rest = list(inputs.shape[depth:])
     rows = bind("reshape", updates, shape=[len(flat), *rest])
     kept = bind("take", rows, chosen, axis=0)
-    touched = np.zeros([size_of([d]) for d in inputs.shape], np.bool_)
-    touched[tuple(flat[chosen].T)] = True
-    return bind("where", touched, scatter(flat[chosen], kept, inputs.shape), inputs)
+    touched = np.zeros([*inputs.shape[:depth], *[1] * len(rest)], np.bool_)
+    touched.flat[flat[chosen]] = True
+    return bind("where", touched, scatter(places[chosen], kept, inputs.shape), inputs)
 
 
 @operation
@@ -124,12 +126,14 @@ def slice_update(inputs: Any, start_indices: Shape, updates: Any) -> Any:
 def segment_sum(
     data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False
 ) -> Any:
-    """The sums of the rows with each number."""
+    """The sums of the rows with each number; those with a number of no segment are left out."""
     del sorted
     data, ids = operand(data), operand(segment_ids)
     n = _segments("segment_sum", ids, num_segments)
-    ids = ids if str(ids.dtype) == "int32" else bind("cast", ids, dtype="int32")
-    return bind("scatter_add", data, ids, shape=[n, *data.shape[1:]], axis=0)
+    ids = bind("cast", ids, dtype="int32")
+    known = bind("logical_and", bind("greater_equal", ids, 0), bind("less", ids, n))
+    ids = bind("where", known, ids, n)  # the others are summed up behind the last one
+    return bind("scatter_add", data, ids, shape=[n + 1, *data.shape[1:]], axis=0)[:n]
 
 
 @operation

@@ -13,7 +13,7 @@ from fastconv.graph.primitives.common import size_of, sized
 from fastconv.ops.elementwise import cast, less, less_equal, logical_and, logical_not
 from fastconv.ops.host import host, positions
 from fastconv.ops.layout import moveaxis, reshape, take
-from fastconv.ops.operand import as_float, dtype_of, normalize_axes, normalize_axis, operand
+from fastconv.ops.operand import as_float, normalize_axes, normalize_axis, offsets, operand
 from fastconv.ops.reduction import sum
 
 
@@ -39,19 +39,18 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     n = x.shape[axis]
     if n is None:
         raise ValueError(f"take_along_axis: cannot take from the batch axis of shape {x.shape}")
-    indices = bind("where", less(indices, 0), indices + n, indices)
     batched = isinstance(x, Tensor) and x.batched
     rows = x.shape[:1] if x.ndim > 1 and axis > 0 else ()
     # One flat axis, for each row of the first; the positions before and after `axis` are added up.
     start = len(rows)
     strides = [size_of(x.shape[i + 1 :]) for i in range(start, x.ndim)]
-    at = indices * strides[axis - start]
+    end = size_of(x.shape[start:])
+    at = offsets("take_along_axis", indices, n, strides[axis - start], end)
     for i in range(start, x.ndim):
         if i != axis:
             shape = [1] * x.ndim
             shape[i] = size_of([x.shape[i]])
             at = at + (np.arange(shape[i]) * strides[i - start]).astype(np.int32).reshape(shape)
-    at = at if dtype_of(at) == "int32" else cast(at, "int32")
     if not rows:
         flat = take(reshape(x, [size_of(x.shape)]), reshape(at, [size_of(at.shape)]))
         return reshape(flat, at.shape)
