@@ -154,6 +154,16 @@ def test_normalization_by_sample_and_by_feature() -> None:
     np.testing.assert_allclose(batch.std(axis=(0, 1, 2)), 1, atol=1e-4)
 
 
+def test_statistics_of_many_pixels() -> None:
+    """They follow those that are small against the sum so far as well."""
+    x = np.ones((2, 512, 512, 3), np.float32)
+    x[0, 0, 0] = 2**25
+    generator = ImageDataGenerator(featurewise_center=True, featurewise_std_normalization=True)
+    generator.fit(x)
+    np.testing.assert_allclose(generator.mean, [[x.mean((0, 1, 2), np.float64)]], rtol=1e-6)
+    np.testing.assert_allclose(generator.std, [[x.std((0, 1, 2), np.float64)]], rtol=1e-6)
+
+
 def test_whitening_makes_pixels_uncorrelated() -> None:
     x = np.random.default_rng(0).standard_normal((400, 3, 3, 1)).astype("float32")
     x[:, 1] += x[:, 0]

@@ -338,10 +338,10 @@ class ImageDataGenerator:
             )
         axes = (0, self.row_axis, self.col_axis)
         if self.featurewise_center:
-            self.mean = np.mean(x, axis=axes, keepdims=True)[0]
+            self.mean = _mean(x, axes)
             x -= self.mean
-        if self.featurewise_std_normalization:
-            self.std = np.std(x, axis=axes, keepdims=True)[0]
+        if self.featurewise_std_normalization:  # of centred values: see _complete_normalization
+            self.std = np.sqrt(_mean(np.square(x), axes))
             x /= self.std + 1e-6
         if self.zca_whitening:
             n = len(x)
@@ -350,6 +350,12 @@ class ImageDataGenerator:
                 flat = np.linalg.qr(flat, mode="r")
             u, s, _ = np.linalg.svd(flat.T, full_matrices=False)
             self.zca_whitening_matrix = (u * (np.sqrt(n) / (s + self.zca_epsilon))) @ u.T
+
+
+def _mean(x: Array, axes: tuple[int, ...]) -> Array:
+    """Summed in float64: of millions of pixels, a sum in float32 stops growing."""
+    mean = np.mean(x, axis=axes, dtype=np.float64, keepdims=True)
+    return np.squeeze(np.asarray(mean, np.float32), 0)
 
 
 def _two_numbers(argument: str, value: Any) -> tuple[float, float]:
