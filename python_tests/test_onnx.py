@@ -172,6 +172,14 @@ def sequences() -> Any:
     return Model(x, layers.GlobalAveragePooling1D()(y))
 
 
+def remainders() -> Any:
+    """By divisors that are near a whole part of what they divide, and by zero."""
+    x = layers.Input((3,))
+    parts = ops.round(x * 9.0) / 10.0 + np.float32([0.0, 1.0, -5.0])
+    made = [f(parts, d) for f in (ops.mod, ops.floor_divide) for d in (0.1, -0.3)]
+    return Model(x, [*made, ops.floor_divide(1.0 + ops.square(x), 0.0)])
+
+
 def odd_outputs() -> Any:
     """An input as an output, one tensor twice, constants."""
     x = layers.Input((4,), name="x")
@@ -187,6 +195,7 @@ def odd_outputs() -> Any:
         (arithmetic, 3),
         (channels_first, 1),  # flattened as if the channels came last
         (sequences, 2),
+        (remainders, 0),
         (odd_outputs, 0),
     ],
 )

@@ -64,21 +64,34 @@ def _isfinite(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
     return graph.node("Less", [graph.node("Abs", operands), _number(graph, np.inf)])
 
 
-def _quotient_floor(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
-    if step.outputs[0].dtype.startswith("float"):
-        return graph.node("Floor", [graph.node("Div", operands)])
-    exact = [graph.cast(x, "float64") for x in operands]  # the quotient of integers is cut to zero
-    return graph.cast(
-        graph.node("Floor", [graph.node("Div", exact)]),
-        step.outputs[0].dtype,
-    )
+def _left(graph: GraphBuilder, operands: Sequence[str]) -> tuple[str, str]:
+    """What whole divisors leave of floats, exact and with their sign, and if the divisor's is
+    another."""
+    left = graph.node("Mod", operands, fmod=1)
+    signs = graph.node("Mul", [graph.node("Sign", [left]), graph.node("Sign", operands[1:])])
+    return left, graph.node("Less", [signs, _number(graph, 0.0)])
 
 
-def _remainder(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
+def _floor_divide(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
+    a, b = operands
+    if not step.outputs[0].dtype.startswith("float"):
+        exact = [graph.cast(x, "float64") for x in operands]  # that of integers is cut to zero
+        return graph.cast(graph.node("Floor", [graph.node("Div", exact)]), step.outputs[0].dtype)
+    left, opposite = _left(graph, operands)  # a / b may be rounded up to a whole number
+    cut = graph.node("Div", [graph.node("Sub", [a, left]), b])
+    whole = graph.node("Round", [graph.node("Sub", [cut, graph.cast(opposite, "float32")])])
+    by_zero = graph.node("Equal", [b, _number(graph, 0.0)])
+    return graph.node("Where", [by_zero, graph.node("Div", operands), whole])
+
+
+def _mod(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
     """With the sign of the divisor, as in Python."""
     a, b = operands
-    whole = graph.node("Mul", [_quotient_floor(graph, step, operands), b])
-    return graph.node("Sub", [a, whole])
+    if not step.outputs[0].dtype.startswith("float"):
+        whole = graph.node("Mul", [_floor_divide(graph, step, operands), b])
+        return graph.node("Sub", [a, whole])
+    left, opposite = _left(graph, operands)
+    return graph.node("Where", [opposite, graph.node("Add", [left, b]), left])
 
 
 def _cast(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
@@ -128,8 +141,8 @@ _ARITHMETIC: dict[str, Formula] = {
     "power": _operator("Pow"),
     "maximum": _operator("Max"),
     "minimum": _operator("Min"),
-    "floor_divide": _quotient_floor,
-    "mod": _remainder,
+    "floor_divide": _floor_divide,
+    "mod": _mod,
 }
 _COMPARISONS: dict[str, Formula] = {
     "less": _operator("Less"),
