@@ -180,6 +180,14 @@ def remainders() -> Any:
     return Model(x, [*made, ops.floor_divide(1.0 + ops.square(x), 0.0)])
 
 
+def booleans() -> Any:
+    x = layers.Input((4, 3))
+    y = x > 0
+    reduced = [ops.max(y, axis=1), ops.min(y, axis=(1, 2)), ops.max(y, axis=2, keepdims=True)]
+    positions = [ops.argmax(y, axis=1), ops.argmin(y, axis=2)]
+    return Model(x, [*reduced, *positions, ops.where(x < 1, y, x < -1)])
+
+
 def odd_outputs() -> Any:
     """An input as an output, one tensor twice, constants."""
     x = layers.Input((4,), name="x")
@@ -196,6 +204,7 @@ def odd_outputs() -> Any:
         (channels_first, 1),  # flattened as if the channels came last
         (sequences, 2),
         (remainders, 0),
+        (booleans, 0),
         (odd_outputs, 0),
     ],
 )

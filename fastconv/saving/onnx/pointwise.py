@@ -105,7 +105,11 @@ def _identity(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
 
 
 def _where(graph: GraphBuilder, step: Step, operands: Sequence[str]) -> str:
-    return graph.node("Where", operands)
+    if step.outputs[0].dtype != "bool":
+        return graph.node("Where", operands)
+    condition, *choices = operands  # onnxruntime chooses among numbers only
+    numbers = [graph.cast(name, "uint8") for name in choices]
+    return graph.cast(graph.node("Where", [condition, *numbers]), "bool")
 
 
 _FLOAT: dict[str, Formula] = {

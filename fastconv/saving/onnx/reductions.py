@@ -21,8 +21,9 @@ def _reduction(graph: GraphBuilder, step: Step) -> None:
     axes, keepdims = list(step.attrs["axes"]), int(step.attrs.get("keepdims", 0))
     order = graph.cheapest_order([x], len(x.shape))
     name = graph.get(x, order)
-    if x.dtype != y.dtype:
-        name = graph.cast(name, y.dtype)
+    dtype = "uint8" if y.dtype == "bool" else y.dtype  # booleans have no order in ONNX
+    if x.dtype != dtype:
+        name = graph.cast(name, dtype)
     places = sorted(order.index(a) for a in axes)
     if not axes:
         result = name
@@ -30,6 +31,8 @@ def _reduction(graph: GraphBuilder, step: Step) -> None:
         result = graph.node("ReduceSum", [name, graph.ints(places)], keepdims=keepdims)
     else:
         result = graph.node(_OPERATORS[step.name], [name], axes=places, keepdims=keepdims)
+    if dtype != y.dtype:
+        result = graph.cast(result, y.dtype)
     if keepdims:
         graph.set(y, result, order)
         return
@@ -39,8 +42,10 @@ def _reduction(graph: GraphBuilder, step: Step) -> None:
 
 def _position(graph: GraphBuilder, step: Step) -> None:
     operator = "ArgMax" if step.name == "argmax" else "ArgMin"
-    x = graph.get(step.inputs[0])
-    found = graph.node(operator, [x], axis=step.attrs["axis"], keepdims=0)
+    x, name = step.inputs[0], graph.get(step.inputs[0])
+    if x.dtype == "bool":
+        name = graph.cast(name, "uint8")
+    found = graph.node(operator, [name], axis=step.attrs["axis"], keepdims=0)
     graph.set(step.outputs[0], graph.cast(found, step.outputs[0].dtype))
 
 
