@@ -62,6 +62,16 @@ def arrays(file: Any) -> None:
         )
 
 
+def unwritten(file: Any) -> None:
+    for dtype in ("f4", ">f8", "u1", ">i4", "?"):
+        for fill in (None, 0, 1):
+            name = f"of {dtype} {fill}"
+            file.create_dataset(f"whole {name}", (3, 2), dtype, fillvalue=fill)
+            part = file.create_dataset(name, (30, 2), dtype, chunks=(10, 2), fillvalue=fill)
+            part[15] = 0
+    file.create_dataset("scalar", (), "f4", fillvalue=2.5)
+
+
 def names(file: Any) -> None:
     file.attrs["text"] = "één " * 5000
     file.attrs["bytes"] = np.bytes_(b"fixed")
@@ -74,7 +84,7 @@ def names(file: Any) -> None:
         group["0"] = np.full(3, i, "f4")
 
 
-@pytest.mark.parametrize("fill", [arrays, names])
+@pytest.mark.parametrize("fill", [arrays, unwritten, names])
 def test_the_same_as_by_the_library(fill: Any) -> None:
     content = written(fill)
     with h5py.File(content, "r") as expected:
@@ -90,6 +100,17 @@ def test_the_same_as_by_the_library(fill: Any) -> None:
             assert_same(root["layers"], expected["layers"])
         else:
             assert_same(root, expected)
+
+
+def test_what_old_files_are_filled_with() -> None:
+    content = written(lambda f: f.create_dataset("a", (4,), "f4", fillvalue=7))
+    data = content.getvalue()
+    message = struct.pack("<HH", 5, 16)  # beside it is the one that versions before 1.6 read
+    old = io.BytesIO(data.replace(message, struct.pack("<HH", 0, 16)))
+    assert data.count(message) == 1
+    with h5py.File(old) as expected:
+        assert_same(read(old), expected)
+        np.testing.assert_array_equal(expected["a"], [7] * 4)
 
 
 def test_later_forms_are_converted(tmp_path: Path) -> None:
@@ -133,7 +154,9 @@ def test_what_is_refused_in_later_forms(tmp_path: Path, kind: str) -> None:
 
 
 def forged(change: Callable[[bytearray], None]) -> io.BytesIO:
-    content = bytearray(written(lambda f: f.create_dataset("a/b", data=np.ones(4))).getvalue())
+    content = bytearray(
+        written(lambda f: f.create_dataset("a/b", data=np.ones(4), fillvalue=7)).getvalue()
+    )
     change(content)
     return io.BytesIO(bytes(content))
 
@@ -152,6 +175,8 @@ def put(form: str, find: bytes, offset: int, value: int) -> Callable[[bytearray]
         put("<H", b"SNOD", 6, 60000),
         put("<Q", b"SNOD", 16, 96),  # a group that holds the root
         put("<Q", b"SNOD", 8, 2**40),  # a name outside of its heap
+        put("<I", struct.pack("<Id", 8, 7), 0, 4),  # an element filled with half of one
+        put("<I", struct.pack("<Id", 8, 7), 0, 2**32 - 1),
     ],
 )
 def test_damage_is_named(change: Any) -> None:

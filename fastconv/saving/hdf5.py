@@ -57,6 +57,7 @@ class Dataset:
     _file: _Reader = field(repr=False)
     _layout: tuple[Any, ...] = field(repr=False)
     _filters: tuple[int, ...] = field(repr=False)
+    _fill: bytes = field(repr=False)  # an element that nobody has written
 
     def __getitem__(self, key: tuple[()]) -> Array:
         with _damage():
@@ -327,10 +328,25 @@ class _Reader:
         else:
             rank, tree = struct.unpack_from("<BQ", parts[0x08], 2)
             place = (2, tree, struct.unpack_from(f"<{rank}I", parts[0x08], 11))
-        made = Dataset(name, shape, kind.dtype, self, place, filters)
+        fill = self._fill(parts, kind.size)
+        made = Dataset(name, shape, kind.dtype, self, place, filters, fill)
         if made.nbytes > most_bytes(self.size):
             raise ValueError(f"{name[:80]} claims {made.nbytes:,} bytes")
         return made
+
+    def _fill(self, parts: dict[int, bytes], size: int) -> bytes:
+        """An element that nobody has written."""
+        data = parts.get(0x05)
+        if data is None:  # the older message starts with the size
+            data = b"\x01\0\0\x01" + parts.get(0x04, bytes(4))
+        if data[0] not in (1, 2):
+            raise UnsupportedError("fill values of a later version")
+        found = struct.unpack_from("<I", data, 4)[0] if data[3] else 0
+        if found == 0:
+            return bytes(size)
+        if found != size or len(data) < 8 + size:
+            raise ValueError(f"an element of {size} bytes is filled with {found:,}")
+        return data[8 : 8 + size]
 
     def _pipeline(self, data: bytes) -> tuple[int, ...]:
         version, count = data[0], data[1]
@@ -356,7 +372,9 @@ class _Reader:
             content = b""
         else:
             address, size = of._layout[1:]
-            if address == _UNDEFINED or size < of.nbytes:
+            if address == _UNDEFINED:
+                return _filled(of)
+            if size < of.nbytes:
                 raise ValueError(f"{of.name} is not an array stored in the file")
             content = self.take(address, of.nbytes)
         if len(content) < of.nbytes or of._filters:
@@ -372,7 +390,7 @@ class _Reader:
             raise ValueError(f"{of.name} is cut into chunks that do not fit")
         if size > most_bytes(self.size):
             raise ValueError(f"{of.name} has chunks of {size:,} bytes")
-        result: Array = np.zeros(of.shape, of.dtype.newbyteorder("="))
+        result = _filled(of)
         for key, address in self._leaves(tree, 1, 2 + rank):
             length, mask, *corner = struct.unpack(f"<II{rank + 1}Q", key)
             if any(c >= d or c % s for c, d, s in zip(corner, of.shape, chunk, strict=False)):
@@ -404,6 +422,11 @@ class _Reader:
 
 def _stored(dtype: Any) -> Any:
     return np.dtype(np.uint8) if dtype.kind == "b" else dtype  # any byte but 0 is true
+
+
+def _filled(of: Dataset) -> Array:
+    fill = np.frombuffer(of._fill, _stored(of.dtype))[0]
+    return np.full(of.shape, fill, of.dtype.newbyteorder("="))
 
 
 @contextmanager
