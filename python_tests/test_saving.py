@@ -163,6 +163,21 @@ def test_names_that_are_split_over_several_attributes(tmp_path: Path) -> None:
     assert_same_outputs(model, fresh)
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("count", [1, 10])  # groups of few members and of many have two forms
+def test_names_that_are_not_ascii(count: int, ending: str, tmp_path: Path) -> None:
+    keras = import_keras()
+    path = tmp_path / f"größe{ending}"
+    for module in (fastconv, keras):
+        stack = [module.layers.Dense(3, name=f"größe_{i}") for i in range(count)]
+        model = module.Sequential([module.layers.Input((4,)), *stack])
+        model.save(path)
+        for loaded in (load_model(path), keras.models.load_model(path)):
+            assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
+            for mine, saved in zip(loaded.get_weights(), model.get_weights(), strict=True):
+                np.testing.assert_array_equal(mine, saved)
+
+
 @pytest.mark.parametrize("file", ["w.h5", "w.weights.h5"])
 def test_weights_that_do_not_fit_are_skipped_on_demand(file: str, tmp_path: Path) -> None:
     def net(last: int) -> Sequential:

@@ -8,6 +8,8 @@ import resource
 import sys
 from typing import Any
 
+import numpy as np
+
 MOST_NODES = 100_000
 
 
@@ -17,7 +19,9 @@ def copied(source: Any, target: Any, left: list[int], above: tuple[Any, ...] = (
     if source.id in above:
         raise ValueError(f"group {source.name} is nested in itself")
     for name, value in source.attrs.items():
-        target.attrs[name] = value
+        texts = isinstance(value, np.ndarray) and h5py.check_string_dtype(value.dtype)
+        # Keras declares its lists of names to be ASCII, whatever is in them.
+        target.attrs[name] = value.astype(h5py.string_dtype()) if texts else value
     for name in source:
         left[1] -= 1
         link = source.get(name, getlink=True)
@@ -26,8 +30,9 @@ def copied(source: Any, target: Any, left: list[int], above: tuple[Any, ...] = (
         if not isinstance(link, h5py.HardLink) or left[1] < 0:
             raise ValueError(f"{source.name}/{name} is a link")
         item = source[name]
+        plain = name.encode()  # a text that is not ASCII makes its group one of the later form
         if isinstance(item, h5py.Group):
-            copied(item, target.create_group(name), left, (*above, source.id))
+            copied(item, target.create_group(plain), left, (*above, source.id))
             continue
         if not isinstance(item, h5py.Dataset) or item.is_virtual or item.external:
             raise ValueError(f"{source.name}/{name} is not an array stored in the file")
@@ -36,7 +41,7 @@ def copied(source: Any, target: Any, left: list[int], above: tuple[Any, ...] = (
         left[0] -= item.nbytes
         if left[0] < 0:
             raise ValueError(f"{source.name}/{name} claims {item.nbytes:,} bytes")
-        target.create_dataset(name, data=item[()])
+        target.create_dataset(plain, data=item[()])
 
 
 def main(path: str, most: int) -> int:
