@@ -163,6 +163,27 @@ def test_names_that_are_split_over_several_attributes(tmp_path: Path) -> None:
     assert_same_outputs(model, fresh)
 
 
+def test_more_names_than_an_attribute_holds(tmp_path: Path) -> None:
+    class Many(layers.Layer):
+        def build(self, input_shape: object) -> None:
+            for i in range(4200):
+                self.add_weight((), "random_normal", name=f"weight_{i}")
+
+        def call(self, inputs: object) -> object:
+            return inputs
+
+    model, fresh = (Sequential([layers.Input((4,)), Many()]) for _ in range(2))
+    model.save_weights(tmp_path / "w.h5")
+    fresh.load_weights(tmp_path / "w.h5")
+    np.testing.assert_array_equal(fresh.get_weights(), model.get_weights())
+    import_keras()
+    from keras.src.legacy.saving.legacy_h5_format import load_subset_weights_from_hdf5_group
+
+    with h5py.File(tmp_path / "w.h5") as file:
+        theirs = load_subset_weights_from_hdf5_group(file[model.layers[0].name])
+    np.testing.assert_array_equal(theirs, model.get_weights())
+
+
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 @pytest.mark.parametrize("count", [1, 10])  # groups of few members and of many have two forms
 def test_names_that_are_not_ascii(count: int, ending: str, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastconv.models.model import Model
 
 WHAT = "an HDF5 model"
+_MOST_NAMES = 4000  # that fit into an attribute: 64 KB at 16 bytes each
 
 
 def write_model(model: Model, path: Path, include_optimizer: bool = True) -> None:
@@ -61,7 +62,7 @@ def write_weights_only(model: Model, path: Path) -> None:
 def _write_layers(model: Model, group: Any) -> None:
     group.attrs["backend"] = "tensorflow"
     group.attrs["keras_version"] = KERAS_VERSION
-    group.attrs["layer_names"] = _texts([layer.name for layer in model.layers])
+    _write_names(group, "layer_names", [layer.name for layer in model.layers])
     for layer in model.layers:
         _write_variables(group.create_group(layer.name), _ordered(layer))
     _write_variables(group.create_group("top_level_model_weights"), model._own_variables)
@@ -75,7 +76,7 @@ def _write_variables(group: Any, variables: list[Variable]) -> None:
             n += 1
             name = f"{variable.path}_{n}"
         names.append(name)
-    group.attrs["weight_names"] = _texts(names)
+    _write_names(group, "weight_names", names)
     for name, variable in zip(names, variables, strict=True):
         group.create_dataset(name, data=variable.numpy())
 
@@ -84,10 +85,16 @@ def _write_optimizer(optimizer: Any, group: Any) -> None:
     _write_variables(group, optimizer.variables)
 
 
-def _texts(names: list[str]) -> Any:
+def _write_names(group: Any, attribute: str, names: list[str]) -> None:
+    """A list of names; long ones are split over several attributes."""
     import h5py
 
-    return np.array(names, dtype=h5py.string_dtype())
+    texts = np.array(names, dtype=h5py.string_dtype())
+    if len(names) <= _MOST_NAMES:
+        group.attrs[attribute] = texts
+        return
+    for i in range(0, len(names), _MOST_NAMES):
+        group.attrs[f"{attribute}{i // _MOST_NAMES}"] = texts[i : i + _MOST_NAMES]
 
 
 def _ordered(layer: Layer) -> list[Variable]:
@@ -198,7 +205,7 @@ def _optimizer_state(model: Model, file: Any) -> list[tuple[Variable, Array]]:
 
 
 def _names(group: Any, attribute: str) -> list[str]:
-    """A list of names; long ones are split over several attributes."""
+    """A list of names that may be split over several attributes."""
     if attribute in group.attrs:
         parts = [group.attrs[attribute]]
     else:
