@@ -155,6 +155,53 @@ def test_the_check_lists_names_and_arguments() -> None:
     ]
 
 
+NOT_KERAS = """
+import keras
+with open('f') as keras, open('g') as (keras, other):
+    keras.readlines()
+import keras
+try:
+    pass
+except OSError as keras:
+    keras.errno
+import keras
+async def read():
+    async for keras in feed():
+        keras.anything
+    return [keras.anything for keras in feed()], {1: keras.anything for keras in feed()}
+if (keras := feed()):
+    keras.anything
+"""
+GUARDED = """
+import keras
+model = keras.Sequential()
+if hasattr(keras.layers, 'LSTM'):
+    keras.layers.LSTM(3)
+else:
+    keras.layers.Nothing
+if not hasattr(model, 'predict_proba'):
+    keras.layers.Nothing
+else:
+    model.predict_proba(1)
+x = keras.layers.LSTM if len('x') and hasattr(keras.layers, 'LSTM') else None
+y = hasattr(keras.layers, 'LSTM') and keras.layers.LSTM(3)
+if hasattr(keras.layers, 'Dense') or hasattr(keras.layers, 'LSTM'):
+    keras.layers.LSTM(3)
+"""
+
+
+def test_the_check_knows_what_a_name_is_not() -> None:
+    assert check(NOT_KERAS) == []
+
+
+def test_the_check_leaves_out_what_hasattr_guards() -> None:
+    assert check(GUARDED) == [
+        Problem(7, "keras.layers.Nothing is not covered"),
+        Problem(9, "keras.layers.Nothing is not covered"),
+        Problem(15, "keras.layers.LSTM is not covered"),
+    ]
+
+
 def test_check_tells_by_its_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "script.py"
     path.write_text("from keras.layers import LSTM\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ def check(source: str) -> list[Problem]:
 
     Imports, attributes of imported modules, arguments of layers, functions and of the methods of
     models, the names of optimizers, losses and the like, and weights to download are looked at.
-    What a ``try`` with an ``except ImportError`` guards is left out.
+    What a ``try`` with an ``except ImportError`` guards is left out, and what a ``hasattr`` guards.
 
     >>> check("from keras.layers import LSTM")
     [Problem(line=1, message='keras.layers.LSTM is not covered')]
@@ -105,6 +106,39 @@ class _Checker(ast.NodeVisitor):
         for part in (*node.handlers, *node.orelse, *node.finalbody):
             self.visit(part)
 
+    def visit_If(self, node: ast.If) -> None:
+        self._branches(node.test, node.body, node.orelse)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self._branches(node.test, [node.body], [node.orelse])
+
+    def _branches(self, test: ast.expr, body: Sequence[ast.AST], orelse: Sequence[ast.AST]) -> None:
+        self.visit(test)
+        condition, otherwise = test, orelse
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            condition, otherwise = test.operand, body
+        for part in otherwise if self._lacks(condition) else (*body, *orelse):
+            self.visit(part)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        for value in node.values:
+            self.visit(value)
+            if isinstance(node.op, ast.And) and self._lacks(value):
+                break
+
+    def _lacks(self, condition: ast.expr) -> bool:
+        """Whether a condition asks by ``hasattr`` for what is not covered."""
+        if isinstance(condition, ast.BoolOp) and isinstance(condition.op, ast.And):
+            return any(self._lacks(value) for value in condition.values)
+        match condition:
+            case ast.Call(ast.Name("hasattr"), [of, ast.Constant(str(name))]):
+                before = len(self.problems)
+                self._evaluated(ast.Attribute(of, name, ast.Load(), lineno=condition.lineno))
+                lacking = len(self.problems) > before
+                del self.problems[before:]
+                return lacking
+        return False
+
     # Names
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -125,17 +159,39 @@ class _Checker(ast.NodeVisitor):
             self.visit(statement)
 
     def _bind(self, target: ast.expr, known: _Known | None) -> None:
-        if isinstance(target, ast.Name):
-            self.names.pop(target.id, None)
-            if known is not None:
-                self.names[target.id] = known
-        elif isinstance(target, (ast.Tuple, ast.List)):
-            for part in target.elts:
-                self._bind(part, None)
-        elif isinstance(target, ast.Starred):
-            self._bind(target.value, None)
-        else:
-            self.visit(target)
+        self.visit(target)
+        if isinstance(target, ast.Name) and known is not None:
+            self.names[target.id] = known
+
+    def visit_Name(self, node: ast.Name) -> None:
+        if not isinstance(node.ctx, ast.Load):
+            self.names.pop(node.id, None)
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
+        if node.name:
+            self.names.pop(node.name, None)
+        self.generic_visit(node)
+
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
+    ) -> None:
+        outside = dict(self.names)
+        for generator in node.generators:  # before what they bind names for
+            self.visit(generator)
+        self.generic_visit(node)
+        self.names = outside
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._comprehension(node)
+
+    def visit_SetComp(self, node: ast.SetComp) -> None:
+        self._comprehension(node)
+
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self._comprehension(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._comprehension(node)
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
         """Its arguments and its own names hide those outside."""
