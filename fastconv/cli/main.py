@@ -50,6 +50,7 @@ Libraries that are not installed are left out.
 
 nets
   cifar_lab, mnist_cnn, mnist_mlp, lenet5, resnet20, vgg, pima_mlp
+  (resnet20 with two projections, which that of "fastconv train" does without)
 peers
   fastconv, fastconv_fast   precision "default" and "fast"
   fastconv_bf16             dtype policy "mixed_bfloat16"

@@ -107,6 +107,8 @@ def lenet5(api: Any) -> Any:
 
 
 def resnet20(api: Any) -> Any:
+    """With projections, the paper's option B, where a shortcut changes shape: two convolutions
+    that ``applications.resnet20``, of option A, does without."""
     layers = api.layers
 
     def convolution(x: Any, filters: int, kernel: int = 3, strides: int = 1) -> Any:
