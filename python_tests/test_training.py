@@ -6,6 +6,7 @@ from small_nets import X, Y, compiled, net
 
 from fastconv import callbacks, config, layers, metrics, ops, optimizers
 from fastconv.models import Model, Sequential, load_model
+from fastconv.naming import reset_names
 
 
 def test_history_and_results():
@@ -222,6 +223,7 @@ def test_outputs_without_a_loss_need_no_targets():
 def test_shared_metric_names_are_kept_apart():
     from fastconv.metrics import Precision
 
+    reset_names()
     model = compiled(metrics=[Precision(thresholds=0.3), Precision(thresholds=0.8), "accuracy"])
     history = model.fit(X, Y, verbose=0).history
     assert set(history) == {"accuracy", "loss", "precision", "precision_1"}
