@@ -116,6 +116,7 @@ _NAMED: dict[str, Callable[..., Any]] = {  # functions that are not named like t
 }
 _CLASSES = {id(function): name for name, function in _NAMED.items()}
 
+# Arguments that are operands also where they are no tensors, by their names.
 _OPERANDS = {
     *("x", "x1", "x2", "xs", "y", "a", "b", "q", "key", "array", "inputs", "images", "operands"),
     *("kernel", "depthwise_kernel", "pointwise_kernel", "transform", "mean", "variance"),
