@@ -1,12 +1,14 @@
 #include "ops/winograd.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 
 #include "dispatch/dispatch.h"
 #include "ops/check.h"
 #include "ops/fused.h"
 #include "ops/winograd_layout.h"
+#include "ops/zero_windows.h"
 
 namespace fastconv {
 namespace {
@@ -64,6 +66,7 @@ class WinogradConvolution final : public Op {
     store.other = other_ < 0 ? nullptr : ctx.input(static_cast<std::size_t>(other_));
     store.index = pool_ ? ctx.output<std::uint8_t>(1) : nullptr;
     const float* x = ctx.input(0);
+    const bool exact = needs_zeros(store.bias);
     const std::int64_t tile_rows = layout_.tile_rows(images);
     // Every block reads all of U.
     const std::int64_t rows =
@@ -80,6 +83,7 @@ class WinogradConvolution final : public Op {
           multiply(v, u, u_plane_, m, 0, set.positions, count * s.tiles_x, s.channels,
                    s.out_channels, ahead_of(store, x, first, count, tile_rows));
           set.output(s, m, first, count, store);
+          if (exact) set_zeros(x, store, first, count);
           if (!epilogue_.tape.empty()) finish(ctx, store.y, first, count);
           if (ctx.finished != nullptr) {
             const std::int64_t from = result_pixels(first), to = result_pixels(first + count);
@@ -148,6 +152,58 @@ class WinogradConvolution final : public Op {
     if (store.mask != nullptr) ahead.add(store.mask + at, bytes);
     if (store.other != nullptr) ahead.add(store.other + at, bytes);
     return ahead;
+  }
+
+  // Whether windows of zeros must be exact: results that are 0 but for the bias.
+  bool needs_zeros(const float* bias) const {
+    if (input_grad_ || epilogue_.mask >= 0) return false;
+    return bias == nullptr ? epilogue_.relu : std::count(bias, bias + c_.out_channels, 0.0f) > 0;
+  }
+
+  // The results of windows of zeros in these tile rows.
+  void set_zeros(const float* x, const WinogradStore& store, std::int64_t first,
+                 std::int64_t count) const {
+    const WinogradShape& s = layout_.shape;
+    for (std::int64_t r = first; r < first + count; ++r) {
+      const std::int64_t image = r / s.tiles_y, top = r % s.tiles_y * layout_.set->outputs;
+      const std::int64_t rows = std::min<std::int64_t>(layout_.set->outputs, s.out_height - top);
+      const ZeroWindows zeros(c_, x + image * c_.image_size(), top, rows);
+      for (std::int64_t i = 0; i + (pool_ ? 1 : 0) < rows; i += pool_ ? 2 : 1) {
+        if (pool_)
+          set_pooled_zeros(zeros, i, store, image, (top + i) / 2);
+        else if (zeros.any(i))
+          set_zeros_of_row(zeros, i, store, image * s.out_height + top + i);
+      }
+    }
+  }
+
+  // Row `row` of all images' results, the i-th of those windows.
+  void set_zeros_of_row(const ZeroWindows& zeros, std::int64_t i, const WinogradStore& store,
+                        std::int64_t row) const {
+    float* to = store.y + row * c_.out_width * c_.out_channels;
+    for (std::int64_t x = 0; x < c_.out_width; ++x, to += c_.out_channels)
+      for (std::int64_t k = 0; zeros.at(i, x) && k < c_.out_channels; ++k)
+        to[k] = std::max(store.bias == nullptr ? 0.0f : store.bias[k], store.floor);
+  }
+
+  // Row y of an image's maxima, of rows i and i + 1 of those windows: where one of zeros was taken
+  // for the largest.
+  void set_pooled_zeros(const ZeroWindows& zeros, std::int64_t i, const WinogradStore& store,
+                        std::int64_t image, std::int64_t y) const {
+    if (!zeros.any(i) && !zeros.any(i + 1)) return;
+    const std::int64_t width = c_.out_width / 2, channels = c_.out_channels;
+    std::int64_t at = (image * (c_.out_height / 2) + y) * width * channels;
+    for (std::int64_t x = 0; x < width; ++x) {
+      const std::array<bool, 4> zero{zeros.at(i, 2 * x), zeros.at(i, 2 * x + 1),
+                                     zeros.at(i + 1, 2 * x), zeros.at(i + 1, 2 * x + 1)};
+      const auto first = static_cast<std::uint8_t>(std::ranges::find(zero, true) - zero.begin());
+      for (std::int64_t k = 0; k < channels; ++k, ++at) {
+        if (!zero[store.index[at]]) continue;
+        const float bias = store.bias == nullptr ? 0.0f : store.bias[k];
+        store.y[at] = std::max(bias, store.floor);
+        store.index[at] = bias > store.floor ? first : 0;  // all below the floor are equal
+      }
+    }
   }
 
   // The rest of the epilogue on the pixel rows of these tile rows.

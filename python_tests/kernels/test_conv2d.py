@@ -261,6 +261,50 @@ def test_fused_pool(run_op: RunOp, case: tuple[Any, ...], epilogue: str, algorit
         assert (index[maximum == 0] == 0).all()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (0, 0, 0, 0), (0, 2, 2, 1)], ids=str)
+@pytest.mark.parametrize("size", [7, 8, 10, 16, 30])
+def test_windows_of_zeros_are_the_bias(
+    run_op: RunOp, algorithm: str, size: int, padding: tuple[int, ...], precision: str
+) -> None:
+    """Exactly, so that a ReLU behind a bias of 0 passes no gradient there."""
+    c = Convolution((2, size, size, 16, 20, (3, 3), (1, 1), (1, 1), padding, 1))
+    x, bias = c.x.copy(), c.bias.copy()
+    x[0, 1:6, 2:7] = 0
+    x[1, :, size // 2 :] = 0
+    bias[::2] = 0
+    attrs = {**c.attrs(algorithm), "bias": 1, "epilogue": "relu %0", "precision": precision}
+    inputs = [x, c.weights, bias]
+    (y,) = run_op("conv2d", inputs, [(c.y.shape, "float32")], batch=c.n, static=(1, 2), **attrs)
+    top, bottom, left, right = padding
+    seen = np.pad(np.abs(x).max(-1), ((0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(seen, (3, 3), (1, 2))
+    zeros = windows.max((-1, -2)) == 0
+    assert zeros.any()
+    np.testing.assert_array_equal(y[zeros], np.broadcast_to(np.maximum(bias, 0), y[zeros].shape))
+    pooled = (c.n, c.oh // 2, c.ow // 2, c.k)
+    maximum, index = run_op(
+        "conv2d",
+        inputs,
+        [(pooled, "float32"), (pooled, "uint8")],
+        batch=c.n,
+        static=(1, 2),
+        pool=[2, 2],
+        **attrs,
+    )
+    four = zeros[:, : c.oh // 2 * 2, : c.ow // 2 * 2].reshape(c.n, c.oh // 2, 2, c.ow // 2, 2)
+    whole = four.all((2, 4))
+    row = np.broadcast_to(np.maximum(bias, 0), maximum[whole].shape)
+    np.testing.assert_array_equal(maximum[whole], row)
+    assert not index[whole].any()
+    mixed = four.any((2, 4)) & ~whole  # what comes of a window of zeros is the bias here too
+    chosen = np.take_along_axis(
+        four.transpose(0, 1, 3, 2, 4).reshape(*pooled[:3], 4)[mixed], index[mixed], -1
+    )
+    row = np.broadcast_to(np.maximum(bias, 0), maximum[mixed].shape)
+    np.testing.assert_array_equal(maximum[mixed][chosen], row[chosen])
+
+
 @pytest.mark.parametrize("case", [c for c in FIXED if c[-1] == 1], ids=str)
 def test_im2col_and_its_transpose(run_op: RunOp, case: tuple[Any, ...]) -> None:
     c = Convolution(case)
