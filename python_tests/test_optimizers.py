@@ -135,7 +135,7 @@ def test_slots_stay_with_their_variables(name, options):
             optimizer.build(variables[1:])
             assert len(optimizer.variables) <= len(before)
             optimizer = copy.deepcopy(optimizer) if rebuilt == "copied" else optimizer
-            variables = [v for v, _ in optimizer._known.values()]
+            variables = optimizer._slots.owners
             optimizer.build(variables)
             for v, w in zip(optimizer.variables, before, strict=True):
                 np.testing.assert_array_equal(v.numpy(), w)

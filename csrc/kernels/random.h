@@ -1,4 +1,4 @@
-// Kernels of random numbers, laid out as runtime/random.h says.
+// Kernels of random numbers, laid out as simd/philox.h says.
 #pragma once
 
 #include <cstddef>

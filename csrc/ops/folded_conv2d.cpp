@@ -70,14 +70,7 @@ class FoldedConv2d final : public Op {
       for (std::int64_t p = 0; p < pixels_; ++p)
         std::copy_n(ctx.input(2), conv_.out_channels, bias + p * conv_.out_channels);
     }
-    op_->run({ctx.batch,
-              {in, inputs_},
-              ctx.out,
-              ctx.scratch + own_,
-              ctx.threads,
-              ctx.seed,
-              ctx.step,
-              ctx.packed});
+    op_->run(ctx.within({in, inputs_}, ctx.scratch + own_));
     repeat_images(ctx, in);
   }
   std::size_t scratch_bytes() const override {
@@ -92,7 +85,7 @@ class FoldedConv2d final : public Op {
     fold_weights(ctx.input(1), weights.data());
     std::vector<void*> in(ctx.in.begin(), ctx.in.end());
     in[1] = weights.data();
-    op_->pack({ctx.batch, in, ctx.out, ctx.scratch, ctx.threads, ctx.seed, ctx.step}, packed);
+    op_->pack(ctx.within(in, ctx.scratch), packed);
   }
   double flops(std::int64_t batch) const override { return conv_.flops(batch); }
   std::string algorithm() const override { return op_->algorithm(); }

@@ -102,6 +102,10 @@ struct RunContext {
   T* output(std::size_t i) const {
     return static_cast<T*>(out[i]);
   }
+  // The same run, for an op within this one.
+  RunContext within(std::span<void* const> inputs, std::byte* inner_scratch) const {
+    return {batch, inputs, out, inner_scratch, threads, seed, step, packed};
+  }
 };
 
 class Op {

@@ -32,14 +32,7 @@ class OnRounded final : public Op {
       if (i == 0 || ctx.packed == nullptr) round(ctx, i, copy);
       in[i] = copy;
     }
-    op_->run({ctx.batch,
-              {in, inputs_},
-              ctx.out,
-              ctx.scratch + own_,
-              ctx.threads,
-              ctx.seed,
-              ctx.step,
-              ctx.packed});
+    op_->run(ctx.within({in, inputs_}, ctx.scratch + own_));
   }
   std::size_t packed_bytes() const override { return op_->packed_bytes(); }
   void pack(const RunContext& ctx, std::byte* packed) const override {
@@ -47,8 +40,7 @@ class OnRounded final : public Op {
     round(ctx, 1, copy);
     std::vector<void*> in(ctx.in.begin(), ctx.in.end());
     in[1] = copy;
-    op_->pack({ctx.batch, in, ctx.out, ctx.scratch + own_, ctx.threads, ctx.seed, ctx.step},
-              packed);
+    op_->pack(ctx.within(in, ctx.scratch + own_), packed);
   }
   std::size_t scratch_bytes() const override { return own_ + op_->scratch_bytes(); }
   std::size_t thread_scratch_bytes() const override { return op_->thread_scratch_bytes(); }

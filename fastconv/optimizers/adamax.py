@@ -118,11 +118,11 @@ class Nadam(Optimizer):
         super().build(variables)
         self._momentums, self._velocities = self.add_slots(variables, "momentum", "velocity")
         self._u_products[:] = [
-            self._slot(v, "u_product", lambda: _Shared(self._u_products)) for v in variables
+            self._slots.take(v, "u_product", lambda: _Shared(self._u_products)) for v in variables
         ]
         for copy in self._u_products:
             copy.data[...] = product
-        self._slots += self._u_products[:1]
+        self._slots.used += self._u_products[:1]
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         i = self._index_of(variable)

@@ -14,6 +14,7 @@ from fastconv.graph.primitive import bind, current_trace
 from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.optimizers import schedules
 from fastconv.optimizers.schedules import LearningRateSchedule
+from fastconv.optimizers.slots import Slots
 from fastconv.utils.arguments import number, whole
 
 LearningRate = float | LearningRateSchedule | Callable[[], float]
@@ -103,10 +104,7 @@ class Optimizer:
             np.zeros((), np.int64), dtype="int64", trainable=False, name="iterations"
         )
         self._fed: tuple[Tensor, Tensor] | None = None
-        self._slots: list[Variable] = []
-        # By the id of a variable: itself, and all slots it ever got, to go on with when it is
-        # trained again.
-        self._known: dict[int, tuple[Variable, list[Variable]]] = {}
+        self._slots = Slots()
         self._averages: list[Variable] = []
         self._trainable: list[Variable] = []
         self._index: dict[int, int] = {}
@@ -224,7 +222,7 @@ class Optimizer:
         head = [self._iterations]
         if isinstance(self._learning_rate, Variable):
             head.append(self._learning_rate)
-        return head + self._slots
+        return head + self._slots.used
 
     def build(self, variables: Sequence[Variable]) -> None:
         """Make the slots of ``variables``; a subclass calls this first and then adds its own.
@@ -234,17 +232,9 @@ class Optimizer:
         Raises:
             ValueError: if it has been built for others only.
         """
-        known = [v for v, _ in self._known.values()]
-        if known and variables and not any(id(v) in self._known for v in variables):
-            raise ValueError(
-                f"optimizer {self.name!r} is that of {_listed(known)} and knows none of "
-                f"{_listed(variables)}: another model needs another optimizer"
-            )
-        for variable in variables:
-            self._known.setdefault(id(variable), (variable, []))
+        self._slots.begin(self.name, variables)
         self._trainable = list(variables)
         self._index = {id(v): i for i, v in enumerate(self._trainable)}
-        self._slots = []
         if self.use_ema:
             self._averages = [
                 self.add_variable_from_reference(v, "average", v.numpy()) for v in variables
@@ -272,18 +262,9 @@ class Optimizer:
             path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
             return Variable(value, dtype=dtype, trainable=False, name=name, path=path)
 
-        slot = self._slot(reference_variable, name, make)
-        self._slots.append(slot)
+        slot = self._slots.take(reference_variable, name, make)
+        self._slots.used.append(slot)
         return slot
-
-    def _slot(self, variable: Variable, name: str, make: Callable[[], Variable]) -> Variable:
-        """The slot of a variable that this build has not used yet, or a new one."""
-        slots = self._known.setdefault(id(variable), (variable, []))[1]
-        for slot in slots:
-            if slot.name == name and not any(slot is used for used in self._slots):
-                return slot
-        slots.append(made := make())
-        return made
 
     def add_slots(
         self, variables: Sequence[Variable], *names: str, fill: float = 0.0
@@ -473,7 +454,6 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._index = {id(v): i for i, v in enumerate(self._trainable)}
-        self._known = {id(v): (v, slots) for v, slots in self._known.values()}
 
     def get_config(self) -> dict[str, Any]:
         rate: Any
@@ -514,9 +494,3 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name} iterations={int(self._iterations)}>"
-
-
-def _listed(variables: Sequence[Variable]) -> str:
-    """The first of their paths."""
-    paths = [repr(v.path) for v in variables[:3]]
-    return ", ".join(paths if len(variables) <= 3 else [*paths, "..."])

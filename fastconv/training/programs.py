@@ -238,10 +238,9 @@ def gradient_step(
         inputs, total, _ = _forward(model, compiled, signature, True, trace)
         if total is None:
             raise ValueError(f"model {model.name!r} has no loss: give compile(loss=...)")
-        leaves = [trace.leaf(v) for v in variables]
         grads = [
-            bind("multiply", leaf, 0.0) if g is None else g
-            for leaf, g in zip(leaves, gradients(total, leaves), strict=True)
+            bind("multiply", trace.leaf(v), 0.0) if g is None else g
+            for v, g in zip(variables, _gradients(total, trace, variables), strict=True)
         ]
         return Program.of(inputs, [total, *grads])
 
