@@ -1,4 +1,4 @@
-"""Models: chains, graphs, subclasses, shared layers, summaries, copies."""
+"""Models: chains, graphs, subclasses, shared layers, copies."""
 
 from __future__ import annotations
 
@@ -9,41 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from model_kinds import Residual, branched, small_cnn
 
 import fastconv
 from fastconv import layers, metrics, models, ops, optimizers
 from fastconv.models import Model, Sequential, clone_model, model_from_json
-from fastconv.naming import reset_names
 
 RNG = np.random.default_rng(0)
 
 
 def data(*shape: int) -> np.ndarray:
     return RNG.standard_normal(shape).astype("float32")
-
-
-def small_cnn() -> Sequential:
-    return Sequential(
-        [
-            layers.Input((8, 8, 3)),
-            layers.Conv2D(4, 3, activation="relu"),
-            layers.MaxPooling2D(),
-            layers.Flatten(),
-            layers.Dense(2, activation="softmax"),
-        ]
-    )
-
-
-def branched() -> Model:
-    x = layers.Input((6,), name="left")
-    z = layers.Input((6,), name="right")
-    shared = layers.Dense(4, name="shared")
-    joined = layers.Concatenate(name="join")([shared(x), shared(z) * 2.0])
-    return Model(
-        [x, z],
-        [layers.Dense(3, name="a")(joined), layers.Dense(1, name="b")(joined + 1.0)],
-        name="branched",
-    )
 
 
 # Chains
@@ -303,19 +279,6 @@ def test_deep_models_need_no_recursion() -> None:
 # Subclasses
 
 
-class Residual(Model):
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = [layers.Dense(4, activation="relu"), layers.Dense(4)]
-        self.head = layers.Dense(1)
-
-    def call(self, inputs: object) -> object:
-        x = inputs
-        for layer in self.inner:
-            x = layer(x)
-        return self.head(x + inputs)
-
-
 def test_a_subclass_trains() -> None:
     model = Residual()
     x = data(64, 4)
@@ -335,56 +298,10 @@ def test_a_subclass_can_be_built() -> None:
         type("Empty", (Model,), {})()(data(2, 2))
 
 
-# Summaries
-
-
 def lines(model: Model, **options: object) -> list[str]:
     printed: list[str] = []
     model.summary(print_fn=printed.append, **options)
     return "\n".join(printed).splitlines()
-
-
-def test_summary_of_a_chain() -> None:
-    reset_names()
-    text = lines(small_cnn())
-    assert max(map(len, text)) <= 80
-    joined = "\n".join(text)
-    assert 'Model: "sequential"' in joined
-    assert "conv2d (Conv2D)" in joined
-    assert "(None, 6, 6, 4)" in joined
-    assert "Total params: 186 (744.00 B)" in joined
-    assert "Trainable params: 186" in joined
-    assert "\x1b" not in joined
-    assert "Connected to" not in joined
-
-
-def test_summary_follows_trainable() -> None:
-    model = small_cnn()
-    model.layers[0].trainable = False
-    joined = "\n".join(lines(model, show_trainable=True))
-    assert "Trainable params: 74 " in joined
-    assert "Non-trainable params: 112 " in joined
-
-
-def test_summary_of_a_graph(capsys: pytest.CaptureFixture) -> None:
-    model = branched()
-    text = lines(model)
-    assert max(map(len, text)) <= 80
-    row = next(t for t in text if t.lstrip("│┃ ").startswith("join"))
-    assert "shared" in row
-    model.summary()
-    assert capsys.readouterr().out.rstrip().endswith(text[-1].strip())
-
-
-def test_summary_of_models_in_models() -> None:
-    inner = Sequential([layers.Input((4,)), layers.Dense(3, name="hidden")], name="inner")
-    model = Sequential([layers.Input((4,)), inner])
-    assert "hidden" not in "\n".join(lines(model))
-    assert "hidden" in "\n".join(lines(model, expand_nested=True))
-
-
-def test_summary_before_building() -> None:
-    assert "unbuilt" in "\n".join(lines(Sequential([layers.Dense(3)])))
 
 
 # Configurations and copies
@@ -586,23 +503,3 @@ def test_clones_on_given_inputs() -> None:
     graph = Model(flat.input, layers.Dense(2)(flat.output))
     clone = clone_model(graph, input_tensors=[x])
     assert (clone.input_names, clone.output_shape) == (["smaller"], (None, 2))
-
-
-def test_a_summary_of_some_layers_and_of_a_graph_in_a_row() -> None:
-    x = layers.Input((4,), name="x")
-    hidden = layers.Dense(3, name="hidden")(x)
-    chain = Model(x, layers.Dense(2, name="last")(hidden), name="chain")
-    joined = "\n".join(lines(chain))
-    assert "Connected to" not in joined
-    chain.compile("adam", "mse")
-    chain.fit(data(4, 4), data(4, 2), verbose=0)
-    part = "\n".join(lines(chain, layer_range=("hidden", "hidden")))
-    assert "hidden (Dense)" in part
-    assert "last (Dense)" not in part
-    assert "Total params: 71 " in part  # and a number of updates and a rate
-    assert "Optimizer params: 48 " in part
-    skipping = Model(x, layers.Add()([x, layers.Dense(4)(x)]))
-    assert "Connected to" in "\n".join(lines(skipping))
-    outer = Residual()
-    outer.build((None, 4))
-    assert "(None, 4)" in "\n".join(lines(outer))

@@ -231,6 +231,15 @@ def test_epilogues(run_op: RunOp, case: tuple[Any, ...], algorithm: str) -> None
         close(dx, expected)
 
 
+def pooled(
+    run_op: RunOp, c: Convolution, inputs: list[Array], attrs: dict[str, Any]
+) -> list[Array]:
+    """The maxima of 2x2 windows of a convolution's result, and their places."""
+    shape = (c.n, c.oh // 2, c.ow // 2, c.k)
+    outputs = [(shape, "float32"), (shape, "uint8")]
+    return run_op("conv2d", inputs, outputs, batch=c.n, static=(1, 2), pool=[2, 2], **attrs)
+
+
 @pytest.mark.parametrize("epilogue", ["", "relu %0", "relu %0; negative %1", "relu_grad %0 %1"])
 @pytest.mark.parametrize("case", [c for c in FIXED if c[0] and min(c[1:3]) > 4], ids=str)
 def test_fused_pool(run_op: RunOp, case: tuple[Any, ...], epilogue: str, algorithm: str) -> None:
@@ -242,18 +251,9 @@ def test_fused_pool(run_op: RunOp, case: tuple[Any, ...], epilogue: str, algorit
     attrs = {**c.attrs(algorithm), "bias": 1, "epilogue": epilogue, "extra": len(extra)}
     inputs = [c.x, c.weights, c.bias, *extra]
     (y,) = run_op("conv2d", inputs, [(c.y.shape, "float32")], batch=c.n, static=(1, 2), **attrs)
-    pooled = (c.n, c.oh // 2, c.ow // 2, c.k)
-    maximum, index = run_op(
-        "conv2d",
-        inputs,
-        [(pooled, "float32"), (pooled, "uint8")],
-        batch=c.n,
-        static=(1, 2),
-        pool=[2, 2],
-        **attrs,
-    )
+    maximum, index = pooled(run_op, c, inputs, attrs)
     windows = y[:, : c.oh // 2 * 2, : c.ow // 2 * 2].reshape(c.n, c.oh // 2, 2, c.ow // 2, 2, c.k)
-    windows = windows.transpose(0, 1, 3, 5, 2, 4).reshape(*pooled, 4)
+    windows = windows.transpose(0, 1, 3, 5, 2, 4).reshape(*maximum.shape, 4)
     close(maximum, windows.max(-1))
     chosen = np.take_along_axis(windows, index[..., None].astype(np.int64), -1)[..., 0]
     close(chosen, maximum)
@@ -282,16 +282,7 @@ def test_windows_of_zeros_are_the_bias(
     zeros = windows.max((-1, -2)) == 0
     assert zeros.any()
     np.testing.assert_array_equal(y[zeros], np.broadcast_to(np.maximum(bias, 0), y[zeros].shape))
-    pooled = (c.n, c.oh // 2, c.ow // 2, c.k)
-    maximum, index = run_op(
-        "conv2d",
-        inputs,
-        [(pooled, "float32"), (pooled, "uint8")],
-        batch=c.n,
-        static=(1, 2),
-        pool=[2, 2],
-        **attrs,
-    )
+    maximum, index = pooled(run_op, c, inputs, attrs)
     four = zeros[:, : c.oh // 2 * 2, : c.ow // 2 * 2].reshape(c.n, c.oh // 2, 2, c.ow // 2, 2)
     whole = four.all((2, 4))
     row = np.broadcast_to(np.maximum(bias, 0), maximum[whole].shape)
@@ -299,7 +290,7 @@ def test_windows_of_zeros_are_the_bias(
     assert not index[whole].any()
     mixed = four.any((2, 4)) & ~whole  # what comes of a window of zeros is the bias here too
     chosen = np.take_along_axis(
-        four.transpose(0, 1, 3, 2, 4).reshape(*pooled[:3], 4)[mixed], index[mixed], -1
+        four.transpose(0, 1, 3, 2, 4).reshape(*maximum.shape[:3], 4)[mixed], index[mixed], -1
     )
     row = np.broadcast_to(np.maximum(bias, 0), maximum[mixed].shape)
     np.testing.assert_array_equal(maximum[mixed][chosen], row[chosen])
