@@ -57,6 +57,16 @@ def test_inputs_that_are_no_floats(dtype, source):
         np.testing.assert_array_equal(found, nets[1].predict(floats[rows], verbose=0))
 
 
+@pytest.mark.parametrize("wrong", [-1, 256])
+def test_numbers_that_are_no_bytes(wrong):
+    x = layers.Input((5,), dtype="uint8", name="pixels")
+    net = Model(x, layers.Dense(1)(ops.cast(x, "float32")))
+    net.compile("sgd", "mse")
+    for given in (np.full((8, 5), wrong), np.full((8, 5), wrong, "float32")):
+        with pytest.raises(ValueError, match=rf"'pixels' is uint8, from 0 to 255: x holds {wrong}"):
+            net.fit(given, np.zeros((8, 1)), verbose=0)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int64", "uint32", "float32", "float64"])
 def test_every_dtype_of_labels(model, dtype):
     expected = model.evaluate(X / 200, Y, verbose=0)

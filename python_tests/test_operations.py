@@ -180,3 +180,19 @@ def test_reading_a_variable_changes_none() -> None:
     ops.add(variable, 1.0)
     _ = variable + 0.0, ops.sum(variable), variable[0]
     assert fastconv.Variable.changes == before
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda x: ops.take(x, [1, 4], axis=1), IndexError, "take: index 4 is out of range for"),
+        (lambda x: ops.take(x, [-5], axis=1), IndexError, "take: index -5 is out of range for"),
+        (lambda x: ops.tile(x, "a"), ValueError, "tile: repeats must be whole numbers"),
+        (lambda x: ops.softmax(x, axis="a"), ValueError, "softmax: axes must be whole numbers"),
+    ],
+)
+def test_what_cannot_be_is_said_where_the_model_is_made(
+    call: Callable[[Any], Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        call(layers.Input((4,)))

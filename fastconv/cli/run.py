@@ -61,6 +61,8 @@ def _problems(path: Path) -> list[_Place]:
         raise ValueError(f"{place(error.lineno or 1)}: {error.msg}") from error
     except UnicodeEncodeError as error:  # half a pair of UTF-16, which JSON can escape
         raise ValueError(f"{path}: it is no Unicode text ({error})") from error
+    except ValueError as error:  # Python up to 3.11.3, of null bytes
+        raise ValueError(f"{path}: {error}") from error
     except (RecursionError, MemoryError) as error:  # as Python's parser says it
         raise ValueError(f"{path}: its code is nested too deeply to be checked") from error
     return [_Place(place(line), message) for line, message in found]

@@ -34,6 +34,7 @@ def check(source: str) -> list[Problem]:
 
     Raises:
         SyntaxError: if it is no Python.
+        ValueError: for null bytes, by Python up to 3.11.3.
     """
     tree = ast.parse(source)
     stored = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and _is_set(n)}

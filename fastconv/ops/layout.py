@@ -287,11 +287,20 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     >>> take(np.array([[1.0, 2.0], [3.0, 4.0]]), [1, 0], axis=1)
     array([[2., 1.],
            [4., 3.]], dtype=float32)
+
+    An index out of range is an ``IndexError`` where it is known; NaN, if a model computes it.
     """
     x = operand(x)
     if axis is None:
         x, axis = ravel(x), 0
-    return bind("take", x, operand(indices), axis=normalize_axis("take", axis, x.ndim))
+    axis = normalize_axis("take", axis, x.ndim)
+    places, size = operand(indices), x.shape[axis]
+    if isinstance(places, np.ndarray) and places.size and size is not None:
+        low, high = places.min(), places.max()
+        if low < -size or high >= size:
+            wrong = low if low < -size else high
+            raise IndexError(f"take: index {wrong} is out of range for an axis of size {size}")
+    return bind("take", x, places, axis=axis)
 
 
 @operation
@@ -357,7 +366,7 @@ def _spread(name: str, x: Any, counts: Sequence[Any], *, inner: bool) -> Any:
         rows = _spread(name, x, [1, *counts[1:]], inner=inner)
         return bind("broadcast_to", rows, like, shape=[-1, *rows.shape[1:]])
     for n in counts:
-        if isinstance(n, Tensor) or int(n) != n:
+        if not isinstance(n, (int, float, np.integer, np.floating)) or int(n) != n:
             raise ValueError(f"{name}: repeats must be whole numbers, got {list(counts)}")
     counts = [int(n) for n in counts]
     narrow, wide, result = list[int](), list[int](), list[int]()

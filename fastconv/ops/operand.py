@@ -52,6 +52,8 @@ def normalize_axes(name: str, axis: int | Sequence[int] | None, ndim: int) -> li
     if axis is None:
         return list(range(ndim))
     listed = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    if not all(isinstance(a, (int, np.integer)) for a in listed):
+        raise ValueError(f"{name}: axes must be whole numbers, got {axis!r}")
     axes = sorted(normalize_axis(name, int(a), ndim) for a in listed)
     if len(set(axes)) != len(axes):
         raise ValueError(f"{name}: axis {axis} names an axis twice")

@@ -175,11 +175,23 @@ def input_specs(model: Any, x: Group) -> list[Spec]:
                 f"model {model.name!r} takes {len(declared)} inputs "
                 f"({', '.join(map(repr, names))}), x holds {len(x.arrays)} arrays"
             )
+        for tensor, array, name in zip(declared, x.arrays, names, strict=True):
+            if tensor.dtype == "uint8":
+                _check_bytes(array, name)
         return [
             Spec((None, *t.shape[1:]), t.dtype, n) for t, n in zip(declared, names, strict=True)
         ]
     names = x.keys or [f"input_{i + 1}" for i in range(len(x.arrays))]
     return [Spec((None, *a.shape[1:]), "float32", n) for a, n in zip(x.arrays, names, strict=True)]
+
+
+def _check_bytes(array: Array, name: str) -> None:
+    if array.dtype == np.uint8 or array.size == 0:
+        return
+    low, high = array.min(), array.max()
+    if low < 0 or high > 255:
+        wrong = low if low < 0 else high
+        raise ValueError(f"input {name!r} is uint8, from 0 to 255: x holds {wrong}")
 
 
 def build_for(model: Any, x: Group) -> None:
