@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 import fastconv
+from fastconv.naming import reset_names
 
 ROOT = Path(__file__).resolve().parents[1]
 INSTALLED = Path(fastconv.__file__).parent
@@ -48,6 +49,7 @@ def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     module = importlib.import_module(name)
     assert module.__doc__ is not None
     names = {"np": np, "fastconv": fastconv}
+    reset_names()  # an example shows what a new process shows
     assert doctest.testmod(module, extraglobs=names, optionflags=doctest.ELLIPSIS).failed == 0
 
 
