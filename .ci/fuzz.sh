@@ -45,6 +45,10 @@ plan() {
         -c "$source" -o "$work/objects/${isa%:*}_$(basename "$source" .cpp).o"
     done
   done > "$work/compile"
+  for source in csrc/kernels/zen4/*.cpp; do
+    echo g++ -std=gnu++20 "${flags[@]}" "${kernels[@]}" -march=x86-64-v4 -DFASTCONV_ISA=zen4 \
+      -c "$source" -o "$work/objects/zen4_$(basename "$source" .cpp).o"
+  done >> "$work/compile"
   for source in csrc/{dispatch,runtime,ops,plan}/*.cpp .ci/native/fuzz_plan.cpp; do
     echo clang++ -std=c++20 "${flags[@]}" -fsanitize=fuzzer-no-link -fopenmp -c "$source" \
       -o "$work/objects/$(tr / _ <<< "core/$source").o"

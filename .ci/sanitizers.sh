@@ -122,7 +122,7 @@ tidy() { # with the widest vectors of x86, whatever machine this is
   openmp=$(dirname "$("${CXX:-g++}" -print-file-name=include/omp.h)")
   python_headers=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
   pybind11=$("$python" -m pybind11 --includes)
-  printf '%s\0' csrc/*/*.cpp .ci/native/*.cpp |
+  printf '%s\0' csrc/*/*.cpp csrc/kernels/*/*.cpp .ci/native/*.cpp |
     xargs -0 -P "$(nproc)" -I{} sh -c 'clang-tidy --quiet "$@" 2>> "$0"' "$work/tidy.log" {} -- \
       --target=x86_64-linux-gnu -march=x86-64-v4 -mavx512bf16 -DFASTCONV_ISA=avx512bf16 \
       -std=c++20 -Icsrc -I.ci/native -isystem "$python_headers" ${pybind11//-I/-isystem } \

@@ -77,6 +77,9 @@ def set_conv_precision(name: str) -> None:
             as well, up to 1.5 times as fast again where the output's height and width suit
             them, with four times the error of ``"default"``.
 
+    Dense layers follow it too: at inference, on CPUs that add beside their multiply-adds, they are
+    Winograd's inner products but with ``"high"``, a quarter faster with less than twice the error.
+
     Raises:
         ValueError: for another name.
     """

@@ -18,6 +18,9 @@ void fill(KernelTable&);
 namespace avx512bf16 {
 void fill_bf16(KernelTable&);
 }
+namespace zen4 {
+void fill_inner_product(KernelTable&);
+}
 #else
 namespace neon {
 void fill(KernelTable&);
@@ -53,10 +56,19 @@ void fill_avx512bf16(KernelTable& t) {
   avx512bf16::fill_bf16(t);
   t.isa = "avx512bf16";
 }
+// AMD's cores with AVX-512 (Zen 4, Zen 5) have adders beside the units of multiply-adds, Intel's
+// add in the units of multiply-adds.
+bool has_zen4() { return has_avx512bf16() && __builtin_cpu_is("amd"); }
+void fill_zen4(KernelTable& t) {
+  fill_avx512bf16(t);
+  zen4::fill_inner_product(t);
+  t.isa = "zen4";
+}
 constexpr Isa kIsas[] = {{"sse42", has_sse42, sse42::fill},
                          {"avx2", has_avx2, avx2::fill},
                          {"avx512", has_avx512, avx512::fill},
-                         {"avx512bf16", has_avx512bf16, fill_avx512bf16}};
+                         {"avx512bf16", has_avx512bf16, fill_avx512bf16},
+                         {"zen4", has_zen4, fill_zen4}};
 #else
 bool has_neon() { return true; }
 constexpr Isa kIsas[] = {{"neon", has_neon, neon::fill}};

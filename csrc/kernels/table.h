@@ -5,6 +5,7 @@
 #include "kernels/depthwise.h"
 #include "kernels/gather.h"
 #include "kernels/gemm.h"
+#include "kernels/inner_product.h"
 #include "kernels/normalization.h"
 #include "kernels/optimizer.h"
 #include "kernels/peak.h"
@@ -25,6 +26,7 @@ struct KernelTable {
   PeakKernels peak;
   GatherKernels gather;
   GemmKernels gemm;
+  InnerProductKernels inner_product;
   Bf16Kernels bf16;
   DepthwiseKernels depthwise;
   PointwiseKernels pointwise;

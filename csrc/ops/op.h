@@ -71,6 +71,9 @@ struct OpSpec {
   std::string name;
   std::vector<TensorDesc> inputs, outputs;
   Attrs attrs;
+  // Input 1 keeps its values from run to run: if the op has packed_bytes(), it is run with what
+  // pack() made of them.
+  bool fixed_weights = false;
 };
 
 // Is told of the rows of a result (all axes but the last) as soon as an op has finished them.

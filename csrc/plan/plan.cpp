@@ -44,8 +44,8 @@ Plan::Plan(std::vector<PlanTensor> tensors, std::vector<PlanStep> steps, std::ve
       max_batch_(max_batch),
       frozen_(frozen) {
   check();
-  build_ops();
   find_fixed();
+  build_ops();
   share_storage();
   place();
 }
@@ -141,11 +141,15 @@ void Plan::build_ops() {
       step.op.inputs.push_back(tensors_[static_cast<std::size_t>(id)].desc);
     for (const int id : step.outputs)
       step.op.outputs.push_back(tensors_[static_cast<std::size_t>(id)].desc);
+    const std::size_t s = ops_.size();
+    step.op.fixed_weights = frozen_ && !once_[s] && step.inputs.size() > 1 &&
+                            fixed_[static_cast<std::size_t>(storage_of(step.inputs[1]))];
     try {
       ops_.push_back(make_op(step.op));
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument((step.label.empty() ? "" : step.label + ": ") + error.what());
     }
+    packs_.push_back(step.op.fixed_weights && ops_.back()->packed_bytes() > 0);
     thread_bytes_ = std::max(thread_bytes_, aligned(ops_.back()->thread_scratch_bytes()));
   }
 }
@@ -155,7 +159,6 @@ void Plan::build_ops() {
 void Plan::find_fixed() {
   fixed_.assign(tensors_.size(), false);
   once_.assign(steps_.size(), false);
-  packs_.assign(steps_.size(), false);
   if (!frozen_) return;
   for (std::size_t t = 0; t < tensors_.size(); ++t)
     fixed_[t] = tensors_[t].kind == Kind::variable || tensors_[t].kind == Kind::constant;
@@ -174,8 +177,6 @@ void Plan::find_fixed() {
                std::all_of(step.inputs.begin(), step.inputs.end(), is_fixed);
     if (once_[s])
       for (const int id : step.outputs) fixed_[static_cast<std::size_t>(id)] = true;
-    else
-      packs_[s] = ops_[s]->packed_bytes() > 0 && step.inputs.size() > 1 && is_fixed(step.inputs[1]);
   }
 }
 

@@ -99,8 +99,8 @@ class Plan {
 
  private:
   void check() const;
-  void build_ops();
   void find_fixed();
+  void build_ops();
   void share_storage();
   void place();
   int storage_of(int tensor) const;
