@@ -10,7 +10,7 @@ namespace fastconv {
 namespace {
 
 constexpr std::int64_t kRows = 64;                     // most in a task
-constexpr std::int64_t kFewest = 128, kShortest = 96;  // columns and terms
+constexpr std::int64_t kFewest = 256, kShortest = 96;  // columns and terms
 constexpr std::int64_t kGroup =
     16;  // panels for which a row of A is packed, where there are so many
 constexpr double kTaskFlops = 4e6;

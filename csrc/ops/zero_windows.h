@@ -21,6 +21,7 @@ class ZeroWindows {
 
   // Whether any of a row, the i-th of these, sees zeros alone.
   bool any(std::int64_t i) const { return any_[i]; }
+  // Only where any of the rows does.
   bool at(std::int64_t i, std::int64_t x) const {
     const Row& seen = seen_[i];
     return !(seen[x] || seen[x + 1] || seen[x + 2]);
@@ -29,7 +30,7 @@ class ZeroWindows {
  private:
   using Row = std::array<bool, kWidest>;  // columns with something else, from the padding on
 
-  std::array<Row, kMostRows> seen_{};  // in the three rows that a row of the result sees
+  std::array<Row, kMostRows> seen_;  // in the three rows that a row of the result sees
   std::array<bool, kMostRows> any_{};
 };
 

@@ -16,16 +16,16 @@ Array = npt.NDArray[Any]
 
 # rows, inputs, outputs: around tiles, tasks, blocks of terms, panels and the smallest of each
 SIZES = [
-    (0, 96, 128),
-    (1, 96, 128),
+    (0, 96, 256),
+    (1, 96, 256),
     (1, 784, 512),
-    (9, 97, 132),
-    (10, 98, 160),
-    (11, 99, 136),
-    (33, 144, 128),
-    (64, 264, 250),
+    (9, 97, 272),
+    (10, 98, 304),
+    (11, 99, 380),
+    (33, 144, 256),
+    (64, 264, 505),
     (65, 265, 256),
-    (130, 529, 256),
+    (130, 529, 272),
     (257, 784, 512),
 ]
 
@@ -105,7 +105,7 @@ def test_products(m: int, k: int, n: int) -> None:
 @given(
     m=st.integers(0, 150),
     k=st.integers(90, 600),
-    n=st.integers(120, 400),
+    n=st.integers(250, 520),
     power=st.integers(-60, 60),
     seed=st.integers(0, 99),
 )
@@ -124,33 +124,32 @@ def test_a_row_is_the_same_in_any_batch() -> None:
 
 def test_rows_and_columns_of_any_size() -> None:
     """Each is as exact as if all were of one size."""
-    x, w = normal(40, 300), normal(300, 128)
-    rows, columns = 2.0 ** np.arange(-60, 60, 3), 2.0 ** (np.arange(128) % 41 - 20)
+    x, w = normal(40, 300), normal(300, 256)
+    rows, columns = 2.0 ** np.arange(-60, 60, 3), 2.0 ** (np.arange(256) % 41 - 20)
     scaled = dense((x * rows[:, None]).astype(np.float32), (w * columns).astype(np.float32))
     np.testing.assert_array_equal(scaled / rows[:, None] / columns, dense(x, w))
 
 
 def test_zeros_are_exact() -> None:
-    x, w, b = normal(20, 300), normal(300, 160), normal(160)
+    x, w, b = normal(20, 300), normal(300, 272), normal(272)
     x[[0, 7, 19]] = 0
-    w[:, [0, 31, 32, 159]] = 0
+    w[:, [0, 31, 32, 271]] = 0
     y = dense(x, w, b)
-    np.testing.assert_array_equal(y[[0, 7, 19]], np.broadcast_to(b, (3, 160)))
-    np.testing.assert_array_equal(
-        y[:, [0, 31, 32, 159]], np.broadcast_to(b, (20, 160))[:, :4] * 0 + b[[0, 31, 32, 159]]
-    )
+    np.testing.assert_array_equal(y[[0, 7, 19]], np.broadcast_to(b, (3, 272)))
+    columns = [0, 31, 32, 271]
+    np.testing.assert_array_equal(y[:, columns], np.broadcast_to(b[columns], (20, 4)))
 
 
 def test_whole_numbers_are_exact() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2, (30, 264)).astype(np.float32)
-    w = rng.integers(-3, 4, (264, 128)).astype(np.float32)
+    w = rng.integers(-3, 4, (264, 256)).astype(np.float32)
     np.testing.assert_array_equal(dense(x, w), x @ w)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_what_is_not_finite_spoils_its_row_alone(value: float) -> None:
-    x, w = normal(12, 300), normal(300, 128)
+    x, w = normal(12, 300), normal(300, 256)
     expected = dense(x, w)
     x[5, 17] = value
     y = dense(x, w)
@@ -160,7 +159,7 @@ def test_what_is_not_finite_spoils_its_row_alone(value: float) -> None:
 
 
 def test_the_largest_and_the_smallest_numbers() -> None:
-    x, w = normal(4, 300), normal(300, 128)
+    x, w = normal(4, 300), normal(300, 256)
     x *= np.float32([[1e36], [1e25], [1e-25], [1e-35]])
     y = dense(x, w)
     close(y, x, w, x.astype(np.float64) @ w)
@@ -203,6 +202,6 @@ def test_which_products_it_takes() -> None:
 
     chosen = "inner product" if _core.isa() == "zen4" else "gemm"
     assert algorithm(784, 512) == chosen
-    assert algorithm(95, 512) == algorithm(784, 127) == algorithm(784, 129) == "gemm"
+    assert algorithm(95, 512) == algorithm(784, 255) == algorithm(784, 257) == "gemm"
     _core.set_conv_precision("high")
     assert algorithm(784, 512) == "gemm"
