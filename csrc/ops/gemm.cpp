@@ -14,7 +14,8 @@ constexpr std::int64_t kCacheFloats = 128 << 10;  // of A, C and the mask in thi
 constexpr std::int64_t kPackedRow = Gemm::kRows + 16;  // longest row of a packed A
 constexpr std::int64_t kManyBlocks = 32;  // of rows: enough tasks, each makes whole rows
 constexpr double kTaskFlops = 4e6;
-constexpr double kTaskWeights = 32e3;  // elements of B read in a task
+constexpr double kNarrowTaskFlops = 1e6;  // where B is one panel: other tasks pack it again
+constexpr double kTaskWeights = 32e3;     // elements of B read in a task
 
 // Floats between rows of a packed A: an odd number of cache lines, so that they spread over the
 // sets of the cache.
@@ -36,7 +37,8 @@ const TileFn* Gemm::tiles_of(const TileSet& tiles) const {
 
 Gemm::Cut Gemm::cut(std::int64_t m, std::int64_t k) const {
   const auto panels = static_cast<std::int64_t>(panels_.size());
-  const double tasks = std::max(flops(m, k) / (bf16_ ? 2 : 1) / kTaskFlops,
+  const double task_flops = panels == 1 ? kNarrowTaskFlops : kTaskFlops;
+  const double tasks = std::max(flops(m, k) / (bf16_ ? 2 : 1) / task_flops,
                                 static_cast<double>(k * n_) / kTaskWeights);
   auto wanted = static_cast<std::int64_t>(std::clamp(tasks, 1.0, 256.0));
   if (wanted == 3) wanted = 4;  // which two threads share evenly
