@@ -1,6 +1,6 @@
 // Dense layers: y = x w + bias, and the gradients of x, w and bias.
 #include <algorithm>
-#include <optional>
+#include <memory>
 
 #include "dispatch/dispatch.h"
 #include "ops/check.h"
@@ -48,12 +48,13 @@ class Dense final : public Op {
               "bias must be (" + std::to_string(n_) + ",), got " + text_of(spec.inputs[2]));
     bias_ = bias;
     w_stride_ = w.shape[1];
-    gemm_ = Gemm(n_, false, transpose, in_bf16(spec));
     epilogue_ = FusedEpilogue(spec, static_cast<int>(own), y);
     if (spec.fixed_weights && !transpose && !in_bf16(spec) && epilogue_.mask < 0 &&
         InnerProduct::wins(k_, n_))
-      inner_.emplace(k_, n_);
-    packs_first_ = !inner_ && rows_of(x_, x_.shape[0]) > Gemm::kRows;
+      product_ = std::make_unique<InnerProduct>(n_);
+    else
+      product_ = std::make_unique<Gemm>(n_, false, transpose, in_bf16(spec));
+    packs_first_ = !spec.fixed_weights && rows_of(x_, x_.shape[0]) > Gemm::kRows;
   }
 
   void run(const RunContext& ctx) const override {
@@ -73,41 +74,31 @@ class Dense final : public Op {
                          .relu = epilogue_.relu,
                          .mask = epilogue_.mask_of(ctx),
                          .packed_b = reinterpret_cast<const float*>(packed)};
-    const Gemm::Cut cut = inner_ ? inner_->cut(m) : gemm_.cut(m, k_);
+    const Product::Cut cut = product_->cut(m, k_);
     const double tape = epilogue_.tape.empty() ? 0 : epilogue_.tape.cost();
-    const double work = gemm_.nanoseconds(m, k_) + tape * static_cast<double>(m * n_);
+    const double work = product_->nanoseconds(m, k_) + tape * static_cast<double>(m * n_);
     ctx.threads.parallel_for(cut.tasks(), work, [&](std::int64_t task, std::byte* workspace) {
-      if (inner_)
-        inner_->run(g, m, cut, task, workspace);
-      else
-        gemm_.run(g, m, k_, cut, task, workspace);
-      const Gemm::Block b = inner_ ? inner_->block(m, cut, task) : gemm_.block(m, cut, task);
+      product_->run(g, m, k_, cut, task, workspace);
+      const Product::Block b = product_->block(m, cut, task);
       epilogue_.run(ctx, g.c, n_, b.rows.begin, b.rows.size(), b.columns.begin, b.columns.size());
     });
   }
   std::size_t scratch_bytes() const override { return packs_first_ ? packed_bytes() : 0; }
-  std::size_t thread_scratch_bytes() const override {
-    return inner_ ? inner_->workspace_bytes() : gemm_.workspace_bytes(k_);
-  }
-  std::size_t packed_bytes() const override {
-    return inner_ ? inner_->packed_bytes() : gemm_.packed_bytes(k_);
-  }
+  std::size_t thread_scratch_bytes() const override { return product_->workspace_bytes(k_); }
+  std::size_t packed_bytes() const override { return product_->packed_bytes(k_); }
   void pack(const RunContext& ctx, std::byte* packed) const override {
-    auto* to = reinterpret_cast<float*>(packed);
-    if (inner_)
-      inner_->pack(ctx.input(1), w_stride_, ctx.threads, to);
-    else
-      gemm_.pack(ctx.input(1), w_stride_, k_, ctx.threads, to);
+    product_->pack(ctx.input(1), w_stride_, k_, ctx.threads, reinterpret_cast<float*>(packed));
   }
-  double flops(std::int64_t batch) const override { return gemm_.flops(rows_of(x_, batch), k_); }
-  std::string algorithm() const override { return inner_ ? "inner product" : gemm_.algorithm(); }
+  double flops(std::int64_t batch) const override {
+    return product_->flops(rows_of(x_, batch), k_);
+  }
+  std::string algorithm() const override { return product_->algorithm(); }
 
  private:
   TensorDesc x_;
   std::int64_t n_, k_, w_stride_;
   bool bias_, packs_first_;
-  Gemm gemm_;
-  std::optional<InnerProduct> inner_;
+  std::unique_ptr<const Product> product_;
   FusedEpilogue epilogue_;
 };
 
@@ -141,7 +132,7 @@ class DenseWeightGrad final : public Op {
     const std::int64_t weights = k_ * n_, bias = bias_ ? n_ : 0;
     auto* partial = reinterpret_cast<float*>(ctx.scratch);  // chunks 1, 2 ...: weights, then bias
     const auto sums = [&](std::int64_t chunk) { return partial + (chunk - 1) * (weights + bias); };
-    const Gemm::Cut cut = gemm_.cut(k_, ceil_div(rows, chunks));
+    const Product::Cut cut = gemm_.cut(k_, ceil_div(rows, chunks));
     const std::int64_t cuts = cut.tasks();
     ctx.threads.parallel_for(chunks * cuts, gemm_.nanoseconds(k_, rows),
                              [&](std::int64_t task, std::byte* workspace) {

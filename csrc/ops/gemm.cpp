@@ -24,7 +24,7 @@ std::int64_t packed_stride(std::int64_t floats) { return (ceil_div(floats, 16) |
 }  // namespace
 
 Gemm::Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16)
-    : n_(n),
+    : Product(n),
       transpose_a_(transpose_a),
       transpose_b_(transpose_b),
       bf16_(bf16),

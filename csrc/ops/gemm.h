@@ -28,34 +28,32 @@ struct GemmOperands {
   const float* packed_b = nullptr;  // what pack() made of B
 };
 
-class Gemm {
+// A way to multiply matrices: C is cut into blocks, each a task of its own.
+class Product {
  public:
-  static constexpr std::int64_t kRows = 256;  // most rows of C in a task
-
-  Gemm() = default;
-  // With `bf16`, A and B are rounded to bfloat16 as they are packed; sums are float32.
-  Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16 = false);
-
-  // How C is cut into tasks: by blocks of rows, and by groups of panels of columns.
+  // By blocks of rows, and by groups of panels of columns.
   struct Cut {
     std::int64_t rows, panels;
     std::int64_t tasks() const { return rows * panels; }
   };
-  Cut cut(std::int64_t m, std::int64_t k) const;
   struct Block {
     Part rows, columns;
   };
-  Block block(std::int64_t m, const Cut& cut, std::int64_t task) const;
+
+  virtual ~Product() = default;
+  virtual Cut cut(std::int64_t m, std::int64_t k) const = 0;
+  virtual Block block(std::int64_t m, const Cut& cut, std::int64_t task) const = 0;
   // Computes one block of C. Every element is the same sum in the same order whatever the cut is
   // and, unless A is transposed, whatever m is.
-  void run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut, std::int64_t task,
-           std::byte* workspace) const;
-  std::size_t workspace_bytes(std::int64_t k) const;
+  virtual void run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
+                   std::int64_t task, std::byte* workspace) const = 0;
+  virtual std::size_t workspace_bytes(std::int64_t k) const = 0;
 
-  // B in the form that the tiles read, panel after panel, for products that use it again.
-  std::size_t packed_bytes(std::int64_t k) const;
-  void pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
-            float* packed) const;
+  // B in the form that the tiles read, for products that use it again.
+  virtual std::size_t packed_bytes(std::int64_t k) const = 0;
+  virtual void pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
+                    float* packed) const = 0;
+  virtual const char* algorithm() const = 0;
 
   double flops(std::int64_t m, std::int64_t k) const {
     return 2.0 * static_cast<double>(m * n_) * static_cast<double>(k);
@@ -64,7 +62,34 @@ class Gemm {
   double nanoseconds(std::int64_t m, std::int64_t k) const {
     return std::max(flops(m, k) / 100, static_cast<double>(k * n_) / 20) + 50;
   }
-  const char* algorithm() const { return bf16_ ? "gemm bf16" : "gemm"; }
+
+ protected:
+  Product() = default;
+  explicit Product(std::int64_t n) : n_(n) {}
+  Product(const Product&) = default;
+  Product& operator=(const Product&) = default;
+
+  std::int64_t n_ = 0;
+};
+
+// Plain sums of multiply-adds, of any matrices.
+class Gemm final : public Product {
+ public:
+  static constexpr std::int64_t kRows = 256;  // most rows of C in a task
+
+  Gemm() = default;
+  // With `bf16`, A and B are rounded to bfloat16 as they are packed; sums are float32.
+  Gemm(std::int64_t n, bool transpose_a, bool transpose_b, bool bf16 = false);
+
+  Cut cut(std::int64_t m, std::int64_t k) const override;
+  Block block(std::int64_t m, const Cut& cut, std::int64_t task) const override;
+  void run(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut, std::int64_t task,
+           std::byte* workspace) const override;
+  std::size_t workspace_bytes(std::int64_t k) const override;
+  std::size_t packed_bytes(std::int64_t k) const override;
+  void pack(const float* b, std::int64_t b_stride, std::int64_t k, const Threads& threads,
+            float* packed) const override;
+  const char* algorithm() const override { return bf16_ ? "gemm bf16" : "gemm"; }
 
  private:
   Part panels_of(const Cut& cut, std::int64_t task) const;
@@ -76,7 +101,6 @@ class Gemm {
   Ahead ahead_of(const GemmOperands& g, std::int64_t m, std::int64_t k, const Cut& cut,
                  std::int64_t task) const;
 
-  std::int64_t n_ = 0;
   bool transpose_a_ = false, transpose_b_ = false, bf16_ = false;
   std::vector<Panel> panels_;
 };

@@ -30,29 +30,26 @@ constexpr Part part(std::int64_t total, std::int64_t parts, std::int64_t i) {
   return {total * i / parts, total * (i + 1) / parts};
 }
 
-// Calls f(tiles, rows of each, rows before them) so that tiles of nearly equal size, at most
-// `max_rows`, cover `rows` rows.
-template <class F>
-void cut_tiles(std::int64_t rows, std::int64_t max_rows, const F& f) {
+// Runs `call`, set up for its first row, over `rows` rows in tiles of nearly equal size; `kind` is
+// which tiles, row_step what a row advances A by.
+template <class Call>
+void run_tiles(Call call, void (*const* kind)(const Call&), std::int64_t max_rows,
+               std::int64_t rows, std::int64_t row_step) {
   if (rows <= 0) return;
   const std::int64_t count = ceil_div(rows, max_rows), size = rows / count, larger = rows % count;
-  if (larger > 0) f(larger, size + 1, 0);
-  f(count - larger, size, larger * (size + 1));
-}
-
-// Runs `call`, set up for its first row, over `rows` rows; `kind` is which tiles, row_step what a
-// row advances A by.
-inline void run_tiles(const TileCall& call, const TileFn* kind, int max_rows, std::int64_t rows,
-                      std::int64_t row_step) {
-  cut_tiles(rows, max_rows, [&](std::int64_t tiles, std::int64_t tile_rows, std::int64_t done) {
-    TileCall t = call;
-    t.tiles = tiles;
-    t.a += done * row_step;
-    t.c += done * t.c_stride;
-    if (t.base != nullptr) t.base += done * t.base_stride;
-    if (t.mask != nullptr) t.mask += done * t.c_stride;
-    kind[tile_rows - 1](t);
-  });
+  const auto some = [&](std::int64_t tiles, std::int64_t tile_rows) {
+    if (tiles == 0) return;
+    call.tiles = tiles;
+    kind[tile_rows - 1](call);
+    const std::int64_t done = tiles * tile_rows;
+    call.a += done * row_step;
+    call.c += done * call.c_stride;
+    if (call.base != nullptr) call.base += done * call.base_stride;
+    if constexpr (requires { call.mask; })
+      if (call.mask != nullptr) call.mask += done * call.c_stride;
+  };
+  some(larger, size + 1);
+  some(count - larger, size);
 }
 
 }  // namespace fastconv
