@@ -131,8 +131,9 @@ FC_INLINE vf exp(vf x) {
   return p * exp2_int(half) * exp2_int((vi)((vu)n - (vu)half));
 }
 
-FC_INLINE vf expm1(vf x) {
-  const Reduced a = reduce_exp(clamp(x, -20.0f, 89.0f));
+// For -20 <= x <= 89.
+FC_INLINE vf expm1_inside(vf x) {
+  const Reduced a = reduce_exp(x);
   const vf r = a.r;
   vf p = 1.9913999e-04f * r + 1.3941325e-03f;
   p = p * r + 8.333273e-03f;
@@ -141,7 +142,10 @@ FC_INLINE vf expm1(vf x) {
   p = p * r + 0.5f;
   p = p * (r * r) + r;
   const vf half_scale = exp2_int(add(to_int(a.n), -1));
-  const vf y = (half_scale * p + (half_scale - 0.5f)) * 2.0f;
+  return (half_scale * p + (half_scale - 0.5f)) * 2.0f;
+}
+FC_INLINE vf expm1(vf x) {
+  const vf y = expm1_inside(clamp(x, -20.0f, 89.0f));
   return x == 0.0f ? x : y;
 }
 
@@ -177,7 +181,7 @@ FC_INLINE vf log1p(vf x) {
 }
 
 FC_INLINE vf tanh(vf x) {
-  const vf t = expm1(clamp(2.0f * absolute(x), 0.0f, 40.0f));
+  const vf t = expm1_inside(smaller(splat(40.0f), 2.0f * absolute(x)));
   return with_sign(t / (t + 2.0f), sign_bit(x));
 }
 
