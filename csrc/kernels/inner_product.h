@@ -4,8 +4,8 @@
 //                 = -(a1 - b2) (a2 - b1) + a1 a2 + b1 b2
 // where a sum of a1 a2 belongs to a row of A and one of b1 b2 to a column of B. Two terms of every
 // three are such a pair, of either form in turn, so that these sums stay small; the third is a
-// multiply-add as ever. On CPUs that add beside their multiply-adds (two and two vectors a cycle of
-// AMD's Zen 4 and 5) three terms take two cycles of the multiply-add units instead of three.
+// multiply-add as ever. On CPUs that add beside their multiply-adds (AMD's Zen 5 two vectors beside
+// two in each cycle, Zen 4 one beside one) the multiply-add units do two thirds of the work.
 //
 // Rows of A and columns of B are brought to the same size by powers of two, without which the
 // smaller of a1 and b2 would be rounded away (R. P. Brent, "Error Analysis of Algorithms for Matrix
