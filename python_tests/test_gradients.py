@@ -7,6 +7,7 @@ from cases import CASES
 
 from fastconv.graph import PRIMITIVES, Program, Tensor, bind, gradients, tracing
 from fastconv.graph.lower import lower
+from fastconv.graph.primitives.update import RULES
 from fastconv.reference import run_program
 
 STEP = 1e-6
@@ -124,3 +125,34 @@ def test_powers_at_zero_have_derivatives(exponent: float) -> None:
     ]
     np.testing.assert_array_equal(run_program(program, [value]), expected)
     np.testing.assert_array_equal(lower(program, 1).run([value], 1), expected)
+
+
+def test_only_steps_draws_and_updates_pass_no_gradient() -> None:
+    silent = {name for name, op in PRIMITIVES.items() if op.vjp is None and op.repeatable}
+    comparisons = {"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
+    tests = {"isfinite", "isnan", "logical_and", "logical_not", "logical_or"}
+    steps = {"ceil", "floor", "floor_divide", "round", "sign"}
+    indices = {"argmax", "argmin", "count", "one_hot"}
+    assert silent - set(RULES) == comparisons | tests | steps | indices | {"stop_gradient"}
+
+
+def test_a_derivative_that_is_not_there_is_an_error_and_not_zero() -> None:
+    x, row, labels = Tensor((None, 4)), Tensor((4,)), Tensor((None,), "int32")
+    image = Tensor((None, 4, 4, 1))
+    window = {"pool": [2, 2], "strides": [2, 2], "padding": [0, 0, 0, 0]}
+    normalized = bind("batch_norm", x, row, row, epsilon=1e-3)[0]
+    cases = {
+        "batch_norm_grad": (normalized, x),
+        "max_pool2d_grad": (bind("max_pool2d", image, **window)[0], image),
+        "sparse_softmax_cross_entropy_grad": (
+            bind("sparse_softmax_cross_entropy", x, labels)[0],
+            x,
+        ),
+    }
+    for name, (y, source) in cases.items():
+        total = bind("sum", y * y, axes=list(range(y.ndim)), keepdims=0)
+        (first,) = gradients(total, [source])
+        assert first is not None
+        target = bind("sum", first, axes=list(range(first.ndim)), keepdims=0)
+        with pytest.raises(NotImplementedError, match=f"^{name} has no derivative"):
+            gradients(target, [source])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fastconv.graph.primitive import bind
+from fastconv.graph.primitive import Node, bind
 from fastconv.graph.tensor import Shape, Tensor
 
 _RANK = {"bool": 0, "uint8": 1, "int8": 1, "int16": 2, "int32": 3, "int64": 4}
@@ -128,3 +128,8 @@ def batch_of(value: Any) -> Tensor | None:
     if node is not None and node.op.name == "count" and node.attrs["axes"] == [0]:
         return node.inputs[0]
     return None
+
+
+def not_differentiable(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
+    """The vjp of a primitive whose derivative is not zero, but not there to be taken."""
+    raise NotImplementedError(f"{node.op.name} has no derivative")

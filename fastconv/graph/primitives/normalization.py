@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.graph.primitive import Node, Spec, bind, primitive
-from fastconv.graph.primitives.common import broadcast_like, need_float, need_shape
+from fastconv.graph.primitives.common import (
+    broadcast_like,
+    need_float,
+    need_shape,
+    not_differentiable,
+)
 from fastconv.graph.tensor import Tensor
 
 
@@ -53,4 +58,4 @@ def _batch_norm_grad_rule(
 
 
 primitive("batch_norm", _batch_norm_rule, _batch_norm_vjp)
-primitive("batch_norm_grad", _batch_norm_grad_rule)
+primitive("batch_norm_grad", _batch_norm_grad_rule, not_differentiable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastconv.graph.primitive import Node, Spec, bind, primitive
-from fastconv.graph.primitives.common import need_float, need_rank
+from fastconv.graph.primitives.common import need_float, need_rank, not_differentiable
 from fastconv.graph.primitives.linear import window_counts
 from fastconv.graph.tensor import Tensor
 
@@ -117,6 +117,6 @@ def _average_pool2d_grad_vjp(node: Node, cotangents: Cotangents) -> Cotangents:
 
 
 primitive("max_pool2d", _max_pool2d_rule, _max_pool2d_vjp)
-primitive("max_pool2d_grad", _max_pool2d_grad_rule)
+primitive("max_pool2d_grad", _max_pool2d_grad_rule, not_differentiable)
 primitive("average_pool2d", _average_pool2d_rule, _average_pool2d_vjp)
 primitive("average_pool2d_grad", _average_pool2d_grad_rule, _average_pool2d_grad_vjp)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from fastconv.graph.primitive import Node, Spec, bind, primitive
-from fastconv.graph.primitives.common import is_float, need_float, need_shape, sized
+from fastconv.graph.primitives.common import (
+    is_float,
+    need_float,
+    need_shape,
+    not_differentiable,
+    sized,
+)
 from fastconv.graph.tensor import Tensor
 
 Cotangents = list[Tensor | None]
@@ -124,4 +130,4 @@ primitive("softmax_grad", _grad_rule("softmax_grad"), _softmax_grad_vjp)
 primitive("log_softmax_grad", _grad_rule("log_softmax_grad"), _log_softmax_grad_vjp)
 primitive("softmax_cross_entropy", _softmax_cross_entropy_rule, _softmax_cross_entropy_vjp)
 primitive("sparse_softmax_cross_entropy", _sparse_rule, _sparse_vjp)
-primitive("sparse_softmax_cross_entropy_grad", _sparse_grad_rule)
+primitive("sparse_softmax_cross_entropy_grad", _sparse_grad_rule, not_differentiable)
