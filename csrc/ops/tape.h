@@ -85,6 +85,13 @@ class Tape {
     std::int16_t out;
     DropoutArgs dropout;
   };
+  class Call;
+
+  void copy_shared_results();  // so that each output has a register of its own
+  void assign_slots();
+  void size_blocks();
+  int first_result() const { return code_.inputs + static_cast<int>(code_.immediates.size()); }
+  int first_temporary() const { return first_result() + static_cast<int>(results_.size()); }
 
   TapeCode code_;
   std::vector<TapeOperand> operands_;
