@@ -7,12 +7,11 @@
 #include "ops/fused.h"
 #include "ops/gemm.h"
 #include "ops/inner_product.h"
+#include "ops/partial_gradients.h"
 #include "ops/registry.h"
 
 namespace fastconv {
 namespace {
-
-constexpr std::int64_t kSlice = 1 << 14;  // floats in a task of adding sums up
 
 // All dimensions but the last, in a run of `batch` rows.
 std::int64_t rows_of(const TensorDesc& t, std::int64_t batch) {
@@ -108,7 +107,7 @@ class DenseWeightGrad final : public Op {
  public:
   explicit DenseWeightGrad(const OpSpec& spec) : x_(spec.inputs[0]) {
     const TensorDesc &dy = spec.inputs[1], &dw = spec.outputs[0];
-    bias_ = spec.attrs.integer("bias", 0) != 0;
+    const bool bias = spec.attrs.integer("bias", 0) != 0;
     require(x_.rank() >= 2 && dy.rank() == x_.rank() &&
                 with_last(x_.shape, 1) == with_last(dy.shape, 1) && dy.batched == x_.batched,
             spec,
@@ -119,19 +118,17 @@ class DenseWeightGrad final : public Op {
     require(k_ > 0, spec, "x has no features");
     require(has_shape(dw, {k_, n_}), spec,
             "the result of " + text_of(x_) + " and " + text_of(dy) + " is not " + text_of(dw));
-    if (bias_)
+    if (bias)
       require(has_shape(spec.outputs[1], {n_}), spec,
               "the bias gradient must be (" + std::to_string(n_) + ",), got " +
                   text_of(spec.outputs[1]));
     gemm_ = Gemm(n_, true, false, in_bf16(spec));
     max_rows_ = rows_of(x_, x_.shape[0]);
+    sums_ = PartialGradients(k_ * n_, bias ? n_ : 0);
   }
 
   void run(const RunContext& ctx) const override {
     const std::int64_t rows = rows_of(x_, ctx.batch), chunks = chunks_of(rows);
-    const std::int64_t weights = k_ * n_, bias = bias_ ? n_ : 0;
-    auto* partial = reinterpret_cast<float*>(ctx.scratch);  // chunks 1, 2 ...: weights, then bias
-    const auto sums = [&](std::int64_t chunk) { return partial + (chunk - 1) * (weights + bias); };
     const Product::Cut cut = gemm_.cut(k_, ceil_div(rows, chunks));
     const std::int64_t cuts = cut.tasks();
     ctx.threads.parallel_for(chunks * cuts, gemm_.nanoseconds(k_, rows),
@@ -142,27 +139,14 @@ class DenseWeightGrad final : public Op {
                                                     .a_stride = k_,
                                                     .b = ctx.input(1) + r.begin * n_,
                                                     .b_stride = n_,
-                                                    .c = chunk == 0 ? ctx.output(0) : sums(chunk),
+                                                    .c = sums_.weights(ctx, chunk),
                                                     .c_stride = n_,
-                                                    .b_sums = bias == 0    ? nullptr
-                                                              : chunk == 0 ? ctx.output(1)
-                                                                           : sums(chunk) + weights};
+                                                    .b_sums = sums_.bias(ctx, chunk)};
                                gemm_.run(g, k_, r.size(), cut, task % cuts, workspace);
                              });
-    ctx.threads.parallel_for(ceil_div(weights, kSlice),
-                             static_cast<double>(weights * chunks) * 0.05,
-                             [&](std::int64_t slice, std::byte*) {
-                               const std::int64_t at = slice * kSlice;
-                               for (std::int64_t chunk = 1; chunk < chunks; ++chunk)
-                                 kernels().gemm.add(ctx.output(0) + at, sums(chunk) + at,
-                                                    std::min(kSlice, weights - at));
-                             });
-    for (std::int64_t chunk = 1; bias != 0 && chunk < chunks; ++chunk)
-      kernels().gemm.add(ctx.output(1), sums(chunk) + weights, bias);
+    sums_.add_up(ctx, chunks);
   }
-  std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>((chunks_of(max_rows_) - 1) * (k_ * n_ + n_)) * sizeof(float);
-  }
+  std::size_t scratch_bytes() const override { return sums_.scratch_bytes(chunks_of(max_rows_)); }
   std::size_t thread_scratch_bytes() const override { return gemm_.workspace_bytes(max_rows_); }
   double flops(std::int64_t batch) const override { return gemm_.flops(k_, rows_of(x_, batch)); }
   std::string algorithm() const override { return gemm_.algorithm(); }
@@ -176,8 +160,8 @@ class DenseWeightGrad final : public Op {
 
   TensorDesc x_;
   std::int64_t n_, k_, max_rows_;
-  bool bias_;
   Gemm gemm_;
+  PartialGradients sums_;
 };
 
 }  // namespace

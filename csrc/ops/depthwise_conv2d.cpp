@@ -7,6 +7,7 @@
 #include "ops/conv2d.h"
 #include "ops/fused.h"
 #include "ops/panels.h"
+#include "ops/partial_gradients.h"
 #include "ops/pixel_classes.h"
 
 namespace fastconv {
@@ -176,32 +177,24 @@ class DepthwiseConv2dWeightGrad final : public Op {
  public:
   explicit DepthwiseConv2dWeightGrad(const OpSpec& spec)
       : conv_(Convolution::weight_grad(spec)),
-        bias_(spec.attrs.integer("bias", 0) != 0),
+        sums_(conv_.weights_size(), spec.attrs.integer("bias", 0) != 0 ? conv_.out_channels : 0),
         multiplier_(conv_.group_out_channels()),
         axes_(pixel_classes(conv_, false)[0]) {}
 
   void run(const RunContext& ctx) const override {
-    const std::int64_t images = conv_.images_in(ctx.batch);
-    const std::int64_t chunks = std::clamp<std::int64_t>(images, 1, kMaxChunks);
-    const std::int64_t size = part_size(), weights = conv_.weights_size();
-    auto* partial = reinterpret_cast<float*>(ctx.scratch);
-    ctx.threads.parallel_for(chunks, conv_.flops(ctx.batch) / 20,
-                             [&](std::int64_t chunk, std::byte* workspace) {
-                               float* sums = partial + chunk * size;
-                               std::fill_n(sums, size, 0.0f);
-                               const Part mine = part(images, chunks, chunk);
-                               for (std::int64_t image = mine.begin; image < mine.end; ++image)
-                                 add_image(ctx, image, sums, reinterpret_cast<float*>(workspace));
-                             });
-    for (std::int64_t chunk = 1; chunk < chunks; ++chunk)
-      kernels().gemm.add(partial, partial + chunk * size, size);
-    std::copy_n(partial, weights, ctx.output(0));
-    if (bias_) std::copy_n(partial + weights, conv_.out_channels, ctx.output(1));
+    const std::int64_t images = conv_.images_in(ctx.batch), chunks = chunks_of(images);
+    ctx.threads.parallel_for(
+        chunks, conv_.flops(ctx.batch) / 20, [&](std::int64_t chunk, std::byte* workspace) {
+          sums_.clear(ctx, chunk);
+          const Part mine = part(images, chunks, chunk);
+          for (std::int64_t image = mine.begin; image < mine.end; ++image)
+            add_image(ctx, image, sums_.weights(ctx, chunk), sums_.bias(ctx, chunk),
+                      reinterpret_cast<float*>(workspace));
+        });
+    sums_.add_up(ctx, chunks);
   }
   std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(std::clamp<std::int64_t>(conv_.images, 1, kMaxChunks) *
-                                    part_size()) *
-           sizeof(float);
+    return sums_.scratch_bytes(chunks_of(conv_.images));
   }
   std::size_t thread_scratch_bytes() const override {
     if (multiplier_ == 1) return 0;
@@ -211,9 +204,12 @@ class DepthwiseConv2dWeightGrad final : public Op {
   std::string algorithm() const override { return "depthwise"; }
 
  private:
-  std::int64_t part_size() const { return conv_.weights_size() + conv_.out_channels; }
+  static std::int64_t chunks_of(std::int64_t images) {
+    return std::clamp<std::int64_t>(images, 1, kMaxChunks);
+  }
 
-  void add_image(const RunContext& ctx, std::int64_t image, float* sums, float* buffer) const {
+  void add_image(const RunContext& ctx, std::int64_t image, float* dw, float* db,
+                 float* buffer) const {
     const DepthwiseKernels& kernel = kernels().depthwise;
     const std::int64_t filters = conv_.out_channels;
     const float* x = ctx.input(0) + image * conv_.image_size();
@@ -234,17 +230,15 @@ class DepthwiseConv2dWeightGrad final : public Op {
           const std::int64_t ix = axes_.x.origin + kx * axes_.x.step + u.begin * axes_.x.stride;
           kernel.correlate(row + ix * filters, axes_.x.stride * filters,
                            dy + (oy * conv_.out_width + u.begin) * filters, filters, u.size(),
-                           filters, sums + (ky * conv_.kernel_x + kx) * filters);
+                           filters, dw + (ky * conv_.kernel_x + kx) * filters);
         }
       }
     }
-    if (bias_)
-      kernel.sum(dy, filters, conv_.out_height * conv_.out_width, filters,
-                 sums + conv_.weights_size());
+    if (db != nullptr) kernel.sum(dy, filters, conv_.out_height * conv_.out_width, filters, db);
   }
 
   Convolution conv_;
-  bool bias_;
+  PartialGradients sums_;
   std::int64_t multiplier_;
   PixelClass axes_;
 };

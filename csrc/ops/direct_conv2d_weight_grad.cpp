@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/conv2d.h"
 #include "ops/panels.h"
+#include "ops/partial_gradients.h"
 #include "ops/pixel_classes.h"
 
 namespace fastconv {
@@ -16,14 +17,15 @@ namespace {
 constexpr std::int64_t kBandBytes = 256 << 10;  // of x and dy in one pass over the weights
 constexpr std::int64_t kClipDepth = 16;         // fewer channels: a padded copy of x
 constexpr std::int64_t kPartialBytes = 8 << 20;
-constexpr std::int64_t kMaxChunks = 16, kSlice = 1 << 14;
+constexpr std::int64_t kMaxChunks = 16;
 constexpr double kTaskFlops = 4e6;
 
 class DirectConv2dWeightGrad final : public Op {
  public:
   explicit DirectConv2dWeightGrad(const OpSpec& spec) : conv_(Convolution::weight_grad(spec)) {
     const Convolution& c = conv_;
-    bias_ = spec.attrs.integer("bias", 0) != 0;
+    const bool bias = spec.attrs.integer("bias", 0) != 0;
+    sums_ = PartialGradients(conv_.weights_size(), bias ? conv_.out_channels : 0);
     depth_ = c.group_channels();
     columns_ = c.group_out_channels();
     require(columns_ > 0, spec, "no filters");
@@ -54,44 +56,24 @@ class DirectConv2dWeightGrad final : public Op {
   void run(const RunContext& ctx) const override {
     const Convolution& c = conv_;
     const std::int64_t images = c.images_in(ctx.batch), chunks = chunks_of(images);
-    const std::int64_t weights = c.weights_size(), bias = bias_ ? c.out_channels : 0;
     const double wanted = c.flops(ctx.batch) / kTaskFlops / static_cast<double>(chunks * c.groups);
     const auto panels = static_cast<std::int64_t>(panels_.size());
     const std::int64_t cuts = std::clamp<std::int64_t>(
         std::min(static_cast<std::int64_t>(std::min(wanted, 1e6)), kMaxChunks / chunks + 1), 1,
         panels);
-    auto* partial = reinterpret_cast<float*>(ctx.scratch);  // chunks 1, 2 ...: weights, then bias
     ctx.threads.parallel_for(
         chunks * c.groups * cuts, c.flops(ctx.batch) / 100,
         [&](std::int64_t task, std::byte* workspace) {
           const std::int64_t chunk = task / cuts / c.groups, group = task / cuts % c.groups;
-          float* dw = ctx.output(0);
-          float* db = bias == 0 ? nullptr : ctx.output(1);
-          if (chunk > 0) {
-            dw = partial + (chunk - 1) * (weights + bias);
-            db = bias == 0 ? nullptr : dw + weights;
-          }
-          accumulate(ctx, part(images, chunks, chunk), group, part(panels, cuts, task % cuts), dw,
-                     db, reinterpret_cast<float*>(workspace));
+          accumulate(ctx, part(images, chunks, chunk), group, part(panels, cuts, task % cuts),
+                     sums_.weights(ctx, chunk), sums_.bias(ctx, chunk),
+                     reinterpret_cast<float*>(workspace));
         });
-    if (chunks == 1) return;
-    const std::int64_t slices = ceil_div(weights, kSlice);
-    const double work = 0.1 * static_cast<double>(weights * chunks);
-    ctx.threads.parallel_for(slices, work, [&](std::int64_t slice, std::byte*) {
-      const auto add = kernels().gemm.add;
-      const std::int64_t from = slice * kSlice, count = std::min(kSlice, weights - from);
-      for (std::int64_t chunk = 1; chunk < chunks; ++chunk) {
-        const float* sums = partial + (chunk - 1) * (weights + bias);
-        add(ctx.output(0) + from, sums + from, count);
-        if (slice == 0 && bias != 0) add(ctx.output(1), sums + weights, bias);
-      }
-    });
+    sums_.add_up(ctx, chunks);
   }
 
   std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>((chunks_of(conv_.images) - 1) *
-                                    (conv_.weights_size() + conv_.out_channels)) *
-           sizeof(float);
+    return sums_.scratch_bytes(chunks_of(conv_.images));
   }
   std::size_t thread_scratch_bytes() const override {
     return static_cast<std::size_t>(x_copy_size() + dy_copy_size()) * sizeof(float);
@@ -270,7 +252,7 @@ class DirectConv2dWeightGrad final : public Op {
   }
 
   Convolution conv_;
-  bool bias_ = false;
+  PartialGradients sums_;
   std::int64_t depth_ = 0, columns_ = 0;  // channels of a group: of x, of dy
   std::vector<Panel> panels_;
   bool copy_x_ = false, copy_dy_ = false;

@@ -7,6 +7,7 @@
 #include "ops/fused.h"
 #include "ops/gemm.h"
 #include "ops/im2col.h"
+#include "ops/partial_gradients.h"
 
 namespace fastconv {
 namespace {
@@ -152,17 +153,16 @@ class WeightGrad final : public Im2colConv2d {
   explicit WeightGrad(const OpSpec& spec)
       : Im2colConv2d(Convolution::weight_grad(spec)),
         gemm_(n_, true, false),
-        bias_(spec.attrs.integer("bias", 0) != 0) {}
+        sums_(conv_.weights_size(), spec.attrs.integer("bias", 0) != 0 ? conv_.out_channels : 0) {}
 
   void run(const RunContext& ctx) const override {
     const Convolution& c = conv_;
     const std::int64_t images = c.images_in(ctx.batch), chunks = chunks_of(images);
-    const std::int64_t weights = c.weights_size(), size = weights + c.out_channels;
-    auto* partial = reinterpret_cast<float*>(ctx.scratch);  // every chunk's weights, then bias
     ctx.threads.parallel_for(
         chunks, nanoseconds(ctx.batch), [&](std::int64_t chunk, std::byte* workspace) {
-          float* dw = partial + chunk * size;
-          std::fill(dw, dw + size, 0.0f);
+          sums_.clear(ctx, chunk);
+          float* dw = sums_.weights(ctx, chunk);
+          float* db = sums_.bias(ctx, chunk);
           auto* cols = reinterpret_cast<float*>(workspace);
           const Part mine = part(images, chunks, chunk);
           for (std::int64_t image = mine.begin; image < mine.end; ++image)
@@ -178,23 +178,15 @@ class WeightGrad final : public Im2colConv2d {
                                      .b_stride = c.out_channels,
                                      .c = dw + group * n_,
                                      .c_stride = c.out_channels,
-                                     .b_sums = dw + weights + group * n_,
+                                     .b_sums = db == nullptr ? nullptr : db + group * n_,
                                      .accumulate = true};
                 multiply(gemm_, g, k_, pixels, workspace + cols_size() * 4);
               }
         });
-    const auto add = kernels().gemm.add;
-    std::copy_n(partial, weights, ctx.output(0));
-    if (bias_) std::copy_n(partial + weights, c.out_channels, ctx.output(1));
-    for (std::int64_t chunk = 1; chunk < chunks; ++chunk) {
-      add(ctx.output(0), partial + chunk * size, weights);
-      if (bias_) add(ctx.output(1), partial + chunk * size + weights, c.out_channels);
-    }
+    sums_.add_up(ctx, chunks);
   }
   std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(chunks_of(conv_.images) *
-                                    (conv_.weights_size() + conv_.out_channels)) *
-           sizeof(float);
+    return sums_.scratch_bytes(chunks_of(conv_.images));
   }
   std::size_t thread_scratch_bytes() const override {
     return workspace_bytes(gemm_.workspace_bytes(band_rows_ * conv_.out_width));
@@ -206,7 +198,7 @@ class WeightGrad final : public Im2colConv2d {
   }
 
   Gemm gemm_;
-  bool bias_;
+  PartialGradients sums_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "dispatch/dispatch.h"
 #include "ops/check.h"
+#include "ops/partial_gradients.h"
 #include "ops/winograd.h"
 #include "ops/winograd_layout.h"
 
@@ -12,8 +13,7 @@ namespace {
 constexpr std::int64_t kChunks = 16;          // partial weight gradients, at most ...
 constexpr std::int64_t kChunkTiles = 48;      // ... each from this many tiles, at least ...
 constexpr std::size_t kChunkBytes = 9 << 17;  // ... while dU is smaller than this
-constexpr std::int64_t kGroupTiles = 96;   // else: tiles transformed before all positions multiply
-constexpr std::int64_t kSumFloats = 2048;  // floats in a task of adding parts up
+constexpr std::int64_t kGroupTiles = 96;  // else: tiles transformed before all positions multiply
 
 // What is laid out after `count` floats.
 float* after_floats(float* start, std::int64_t count) {
@@ -25,6 +25,7 @@ class WinogradWeightGradient final : public Op {
  public:
   WinogradWeightGradient(const OpSpec& spec, const Convolution& c) : c_(c) {
     bias_ = spec.attrs.integer("bias", 0) != 0;
+    sums_ = PartialGradients(weight_floats(), bias_ ? c.out_channels : 0);
     layout_ = winograd_weight_grad_layout(c, in_bf16(spec));
     du_plane_ = layout_.in_blocks * layout_.out_blocks + kWinogradGap;
     const std::size_t bytes = float_bytes(layout_.set->positions * du_plane_);
@@ -47,14 +48,14 @@ class WinogradWeightGradient final : public Op {
   }
 
   std::size_t scratch_bytes() const override {
-    if (!by_position_) return float_bytes(kChunks * part_floats());
+    if (!by_position_) return sums_.scratch_bytes(kChunks);
     return float_bytes(du_floats()) + float_bytes(transformed_floats(group_rows_)) +
            float_bytes((group_rows_ + 1) * layout_.out_blocks);
   }
   std::size_t thread_scratch_bytes() const override {
-    return by_position_
-               ? 0
-               : float_bytes(du_floats()) + float_bytes(transformed_floats(layout_.block_rows));
+    return by_position_ ? 0
+                        : float_bytes(du_floats()) + float_bytes(block_floats()) +
+                              float_bytes(layout_.out_blocks);
   }
   double flops(std::int64_t batch) const override { return c_.flops(batch); }
   std::string algorithm() const override { return layout_.name(); }
@@ -65,14 +66,13 @@ class WinogradWeightGradient final : public Op {
                         : kernels().winograd.products.accumulate;
   }
   std::int64_t weight_floats() const { return 9 * c_.channels * c_.out_channels; }
-  // A part is one dW and the sums for the bias behind it.
-  std::int64_t part_floats() const { return weight_floats() + layout_.out_blocks; }
   std::int64_t du_floats() const { return layout_.set->positions * du_plane_; }
   // V and Z of so many tile rows.
   std::int64_t transformed_floats(std::int64_t rows) const {
     const std::int64_t tiles = rows * layout_.row_places();
     return layout_.set->positions * (layout_.in_plane(tiles) + layout_.out_plane(tiles));
   }
+  std::int64_t block_floats() const { return transformed_floats(layout_.block_rows); }
   WinogradTiles v_at(float* data, std::int64_t rows) const {
     const std::int64_t tiles = rows * layout_.row_places();
     return {data, layout_.in_plane(tiles), tiles};
@@ -92,34 +92,28 @@ class WinogradWeightGradient final : public Op {
     while (chunks < kChunks && 2 * chunks <= tile_rows &&
            tile_rows * s.tiles_x >= 2 * chunks * kChunkTiles)
       chunks *= 2;
-    float* parts = reinterpret_cast<float*>(ctx.scratch);
     ctx.threads.parallel_for(
         chunks, c_.flops(ctx.batch) * kWinogradNanosecondsPerFlop,
         [&](std::int64_t chunk, std::byte* workspace) {
-          float* part = parts + chunk * part_floats();
           float* du = reinterpret_cast<float*>(workspace);
-          std::fill_n(part + weight_floats(), layout_.out_blocks, 0.0f);
+          float* transformed = after_floats(du, du_floats());
+          float* bias = bias_ ? after_floats(transformed, block_floats()) : nullptr;
+          if (bias_) std::fill_n(bias, layout_.out_blocks, 0.0f);
           sum_rows(ctx, tile_rows * chunk / chunks, tile_rows * (chunk + 1) / chunks, tile_rows, du,
-                   bias_ ? part + weight_floats() : nullptr);
-          set.weights_gradient(du, du_plane_, c_.channels, c_.out_channels, 0, c_.channels, part);
+                   transformed, bias);
+          set.weights_gradient(du, du_plane_, c_.channels, c_.out_channels, 0, c_.channels,
+                               sums_.weights(ctx, chunk));
+          if (bias_) std::copy_n(bias, c_.out_channels, sums_.bias(ctx, chunk));
         });
-    const double work = static_cast<double>(weight_floats() * chunks) * 0.05;
-    ctx.threads.parallel_for(ceil_div(weight_floats(), kSumFloats), work,
-                             [&](std::int64_t task, std::byte*) {
-                               const std::int64_t first = task * kSumFloats;
-                               add_parts(parts + first, chunks, ctx.output(0) + first,
-                                         std::min(kSumFloats, weight_floats() - first));
-                             });
-    if (bias_) add_parts(parts + weight_floats(), chunks, ctx.output(1), c_.out_channels);
+    sums_.add_up(ctx, chunks);
   }
 
   // dU of tile rows [begin, end), in blocks.
   void sum_rows(const RunContext& ctx, std::int64_t begin, std::int64_t end, std::int64_t tile_rows,
-                float* du, float* bias) const {
+                float* du, float* transformed, float* bias) const {
     const auto accumulate = accumulate_kernel();
     const WinogradSet& set = *layout_.set;
     const WinogradShape& s = layout_.shape;
-    float* transformed = after_floats(du, du_floats());
     const WinogradTiles v = v_at(transformed, layout_.block_rows);
     const WinogradTiles z = z_at(transformed, layout_.block_rows);
     const std::int64_t blocks = ceil_div(end - begin, layout_.block_rows);
@@ -135,12 +129,6 @@ class WinogradWeightGradient final : public Op {
       accumulate(v, z, 0, set.positions, (next - first) * layout_.row_places(), s.channels,
                  s.out_channels, du, du_plane_, block > 0, ahead);
     }
-  }
-
-  void add_parts(const float* parts, std::int64_t count, float* sum, std::int64_t size) const {
-    std::copy_n(parts, size, sum);
-    for (std::int64_t part = 1; part < count; ++part)
-      kernels().gemm.add(sum, parts + part * part_floats(), size);
   }
 
   // Many channels: groups of tile rows are transformed, then every position adds to the one dU.
@@ -207,6 +195,7 @@ class WinogradWeightGradient final : public Op {
 
   Convolution c_;
   WinogradLayout layout_;
+  PartialGradients sums_;
   bool bias_ = false, by_position_ = false;
   std::int64_t du_plane_ = 0, group_rows_ = 0;
 };
