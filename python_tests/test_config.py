@@ -194,6 +194,13 @@ def test_the_package_shows_what_it_has() -> None:
         fastconv.nonsense  # noqa: B018
 
 
+@pytest.mark.parametrize("module", [fastconv, fastconv.saving, fastconv.utils])
+def test_names_are_offered_before_they_are_imported(module: Any) -> None:
+    assert set(module.__all__) <= set(dir(module))
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+
+
 def test_seeds_and_orders_repeat() -> None:
     first, second = (random.SeedGenerator(3) for _ in range(2))
     assert [first.next(), first.next()] == [second.next(), second.next()]

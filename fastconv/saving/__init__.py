@@ -28,6 +28,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'fastconv.saving' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "CustomObjectScope",
     "custom_object_scope",
