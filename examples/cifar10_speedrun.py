@@ -160,7 +160,7 @@ class Line(LearningRateSchedule):
         return 1 - step / self.steps
 
 
-class Muon(SGD):
+class KernelMuon(SGD):
     """Momentum with Newton-Schulz orthogonalization for the kernels of convolutions.
 
     A kernel is a matrix with a column for each output, and each of its steps a matrix whose
@@ -246,7 +246,7 @@ def train(data: Any, seed: int, epochs: int, seconds: float) -> Run:
     batches = Batches(x_train, np.eye(10, dtype=np.float32)[y_train[:, 0]], BATCH, seed)
     model = network(whitening(x_train[:5000]))
     model.compile(
-        optimizer=Muon(
+        optimizer=KernelMuon(
             Line(epochs * len(batches)), MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY
         ),
         loss=CategoricalCrossentropy(from_logits=True, label_smoothing=LABEL_SMOOTHING),

@@ -24,6 +24,10 @@ THREE_STEPS = [  # gradient 1 from w = 1 with rate 0.1
     ("Nadam", {"learning_rate": 0.1}, [0.89372, 0.81636, 0.74523]),
     ("Adamax", {"learning_rate": 0.1}, [0.9, 0.8, 0.7]),
     ("AdamW", {"learning_rate": 0.1}, [0.89960, 0.79924, 0.69892]),
+    ("Ftrl", {"learning_rate": 0.1}, [0.60314, 0.53414, 0.47734]),
+    ("Lamb", {"learning_rate": 0.1}, [0.9, 0.81, 0.729]),
+    ("Adafactor", {"learning_rate": 0.1}, [0.9, 0.81, 0.729]),
+    ("Muon", {"learning_rate": 0.1}, [0.89960, 0.79924, 0.69892]),
 ]
 OPTIONS = [
     ("SGD", {"learning_rate": 0.05}),
@@ -50,6 +54,39 @@ OPTIONS = [
     ("Adadelta", {"learning_rate": 0.7, "rho": 0.9}),
     ("Nadam", {"learning_rate": 0.02, "beta_1": 0.8}),
     ("Adamax", {"learning_rate": 0.02, "epsilon": 1e-4}),
+    ("Lion", {"learning_rate": 0.02, "weight_decay": 0.1}),
+    ("Ftrl", {"learning_rate": 0.1}),
+    (
+        "Ftrl",
+        {
+            "learning_rate": 0.1,
+            "learning_rate_power": -0.7,
+            "initial_accumulator_value": 0.3,
+            "l1_regularization_strength": 0.2,
+            "l2_regularization_strength": 0.1,
+            "l2_shrinkage_regularization_strength": 0.05,
+            "beta": 0.4,
+            "weight_decay": 0.1,
+        },
+    ),
+    ("Lamb", {"learning_rate": 0.05}),
+    ("Lamb", {"learning_rate": 0.05, "beta_1": 0.7, "weight_decay": 0.2, "clipnorm": 1.0}),
+    ("Adafactor", {"learning_rate": 0.1}),
+    (
+        "Adafactor",
+        {
+            "learning_rate": 2.0,
+            "beta_2_decay": -0.6,
+            "epsilon_2": 0.9,
+            "clip_threshold": 0.8,
+            "relative_step": False,
+            "weight_decay": 0.01,
+        },
+    ),
+    ("Muon", {"learning_rate": 0.02}),
+    ("Muon", {"learning_rate": 0.02, "nesterov": False, "rms_rate": None, "ns_steps": 3}),
+    ("Muon", {"learning_rate": 0.02, "weight_decay": None, "adam_weight_decay": 0.3}),
+    ("Muon", {"learning_rate": 0.02, "exclude_layers": ["v0"], "adam_lr_ratio": 0.5}),
 ]
 
 
@@ -291,6 +328,22 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.SGD(clipnorm="a"), "SGD: clipnorm must be a number, got 'a'"),
         (lambda: optimizers.SGD(clipvalue=[1]), r"SGD: clipvalue must be a number, got \[1\]"),
         (lambda: optimizers.SGD(weight_decay="a"), "SGD: weight_decay must be >= 0, got 'a'"),
+        (lambda: optimizers.Ftrl(beta=-1), "Ftrl: beta must be >= 0, got -1"),
+        (
+            lambda: optimizers.Ftrl(l1_regularization_strength="a"),
+            "Ftrl: l1_regularization_strength",
+        ),
+        (
+            lambda: optimizers.Ftrl(learning_rate_power=0.5),
+            "Ftrl: learning_rate_power must be <= 0",
+        ),
+        (lambda: optimizers.Lamb(beta_2=1.0), r"Lamb: beta_2 must be in \[0, 1\), got 1.0"),
+        (lambda: optimizers.Adafactor(clip_threshold=0), "Adafactor: clip_threshold must be > 0"),
+        (lambda: optimizers.Adafactor(beta_2_decay=0.8), "Adafactor: beta_2_decay must be <= 0"),
+        (lambda: optimizers.Muon(ns_steps=0), "Muon: ns_steps must be a whole number, at least 1"),
+        (lambda: optimizers.Muon(rms_rate="a"), "Muon: rms_rate must be >= 0, got 'a'"),
+        (lambda: optimizers.Muon(exclude_layers="dense"), "must be a list of strings, got 'dense'"),
+        (lambda: optimizers.Muon(exclude_layers=["("]), "must be regular expressions, got '\\('"),
         (lambda: optimizers.SGD(ema_momentum="a"), r"SGD: ema_momentum must be in \[0, 1\]"),
         (lambda: optimizers.SGD(ema_overwrite_frequency="a"), "SGD: ema_overwrite_frequency must"),
         (lambda: optimizers.SGD(loss_scale_factor=0), "SGD: loss_scale_factor must be > 0, got 0"),

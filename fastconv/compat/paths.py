@@ -90,6 +90,7 @@ NAMES: dict[str, dict[str, str]] = {
             ("adagrad", "Adagrad"),
             ("adam", "Adam"),
             ("adamax", "Adamax"),
+            ("ftrl", "Ftrl"),
             ("nadam", "Nadam"),
             ("rmsprop", "RMSprop"),
             ("sgd", "SGD"),

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastconv.optimizers import schedules
+from fastconv.optimizers.adafactor import Adafactor
 from fastconv.optimizers.adagrad import Adadelta, Adagrad
 from fastconv.optimizers.adam import Adam, AdamW
 from fastconv.optimizers.adamax import Adamax, Nadam
+from fastconv.optimizers.ftrl import Ftrl
+from fastconv.optimizers.lamb import Lamb
 from fastconv.optimizers.lion import Lion
+from fastconv.optimizers.muon import Muon
 from fastconv.optimizers.optimizer import Optimizer
 from fastconv.optimizers.rmsprop import RMSprop
 from fastconv.optimizers.sgd import SGD
@@ -17,7 +21,11 @@ from fastconv.saving.registry import deserialize_keras_object, serialize_keras_o
 from fastconv.utils.lookup import by_name
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    c.__name__: c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RMSprop, SGD)
+    c.__name__: c
+    for c in (
+        *(Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Muon, Nadam),
+        *(RMSprop, SGD),
+    )
 }
 _BY_LOWER = {name.lower(): name for name in OPTIMIZERS}
 
@@ -68,11 +76,15 @@ def deserialize(
 __all__ = [
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
+    "Ftrl",
+    "Lamb",
     "Lion",
+    "Muon",
     "Nadam",
     "Optimizer",
     "RMSprop",

@@ -251,18 +251,23 @@ class Optimizer:
         that it got under this name when the optimizer was last built for it."""
         if isinstance(initializer, str) and initializer == "zeros":
             initializer = 0.0
+        shape = reference_variable.shape
+        if callable(initializer):
+            return self._add_slot(
+                reference_variable, name, lambda: initializer(shape, dtype="float32")
+            )
+        return self._add_slot(
+            reference_variable, name, lambda: np.full(shape, initializer, np.float32)
+        )
+
+    def _add_slot(self, owner: Variable, name: str, value: Callable[[], Any]) -> Variable:
+        """A slot of ``owner`` that starts from ``value()``, or the one that it has by this name."""
 
         def make() -> Variable:
-            shape, dtype = reference_variable.shape, reference_variable.dtype
-            value = (
-                initializer(shape, dtype="float32")
-                if callable(initializer)
-                else np.full(shape, initializer, np.float32)
-            )
-            path = f"{self.name}/{reference_variable.path.replace('/', '_')}_{name}"
-            return Variable(value, dtype=dtype, trainable=False, name=name, path=path)
+            path = f"{self.name}/{owner.path.replace('/', '_')}_{name}"
+            return Variable(value(), dtype=owner.dtype, trainable=False, name=name, path=path)
 
-        slot = self._slots.take(reference_variable, name, make)
+        slot = self._slots.take(owner, name, make)
         self._slots.used.append(slot)
         return slot
 
@@ -413,10 +418,14 @@ class Optimizer:
         self._undecayed = list(var_list or ())
         self._undecayed_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 
+    def _is_undecayed(self, variable: Variable) -> bool:
+        names = self._undecayed_names
+        return any(v is variable for v in self._undecayed) or (
+            names is not None and names.search(variable.path) is not None
+        )
+
     def _decay_of(self, variable: Variable) -> float:
-        if self.weight_decay is None or any(v is variable for v in self._undecayed):
-            return 0.0
-        if self._undecayed_names is not None and self._undecayed_names.search(variable.path):
+        if self.weight_decay is None or self._is_undecayed(variable):
             return 0.0
         return float(self.weight_decay)
 
