@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,7 +51,8 @@ class Inspection(Compiling):
     ) -> None:
         """Run over the data once and print, as a table, what took how long.
 
-        The model and its optimizer are left as they were.
+        A first step is not counted: it gets the plan its memory from the system. The model and its
+        optimizer are left as they were.
 
         Args:
             x, y, sample_weight: as in :meth:`fit`.
@@ -77,10 +79,11 @@ class Inspection(Compiling):
             state += [*self._metric_variables(), *self._compiled.optimizer.variables]
         saved = [v.numpy() for v in state]
         nanoseconds = np.zeros(len(plan.steps), np.float64)
+        first = replace(piece, count=min(piece.batch, piece.count))
+        optimizer = self.optimizer if mode == "train" else None
         try:
-            steps = timed_piece(
-                plan, None if mode != "train" else self.optimizer, piece, nanoseconds
-            )
+            timed_piece(plan, optimizer, first, np.zeros_like(nanoseconds))
+            steps = timed_piece(plan, optimizer, piece, nanoseconds)
         finally:
             for variable, value in zip(state, saved, strict=True):
                 variable.assign(value)
