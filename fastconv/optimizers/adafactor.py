@@ -9,7 +9,8 @@ import numpy as np
 
 from fastconv import ops
 from fastconv.graph.tensor import Variable
-from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.optimizers.clock import LearningRate
+from fastconv.optimizers.optimizer import Optimizer
 from fastconv.utils.arguments import number
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastconv.graph.tensor import Variable
-from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.optimizers.clock import LearningRate
+from fastconv.optimizers.optimizer import Optimizer
 from fastconv.utils.arguments import number
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from fastconv.graph.primitive import current_trace
 from fastconv.graph.tensor import Variable
-from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.optimizers.clock import LearningRate
+from fastconv.optimizers.optimizer import Optimizer
 
 
 class Adamax(Optimizer):

@@ -7,7 +7,8 @@ from typing import Any
 
 from fastconv import ops
 from fastconv.graph.tensor import Variable
-from fastconv.optimizers.optimizer import LearningRate, Optimizer
+from fastconv.optimizers.clock import LearningRate
+from fastconv.optimizers.optimizer import Optimizer
 from fastconv.utils.arguments import number
 
 

@@ -1,26 +1,25 @@
-"""The base of the optimizers: learning rate, clipping, weight decay, moving averages, slots."""
+"""The base of the optimizers: an update, weight decay, moving averages, slots."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from fastconv import ops
 from fastconv.graph.primitive import bind, current_trace
-from fastconv.graph.tensor import Array, Tensor, Variable
+from fastconv.graph.tensor import Variable
 from fastconv.optimizers import schedules
+from fastconv.optimizers.clipping import check_clips, clipped
+from fastconv.optimizers.clock import Clock, LearningRate
 from fastconv.optimizers.schedules import LearningRateSchedule
 from fastconv.optimizers.slots import Slots
 from fastconv.utils.arguments import number, whole
 
-LearningRate = float | LearningRateSchedule | Callable[[], float]
 
-
-class Optimizer:
+class Optimizer(Clock):
     """Moves variables along their gradients.
 
     A subclass makes its slots in ``build`` (with :meth:`add_slots`) and gives the rule in
@@ -71,23 +70,16 @@ class Optimizer:
         unknown.pop("jit_compile", None)
         if unknown:
             raise TypeError(f"{kind} has no argument {', '.join(map(repr, unknown))}")
-        clips = {
-            "clipnorm": clipnorm,
-            "global_clipnorm": global_clipnorm,
-            "clipvalue": clipvalue,
-        }
-        given = {k: v for k, v in clips.items() if v is not None}
-        if len(given) > 1:
-            raise ValueError(f"{kind}: at most one of {', '.join(clips)} can be given, got {given}")
-        for key, value in {**given, "loss_scale_factor": loss_scale_factor}.items():
-            if value is not None and number(kind, key, value) <= 0:
-                raise ValueError(f"{kind}: {key} must be > 0, got {value}")
+        check_clips(kind, clipnorm=clipnorm, global_clipnorm=global_clipnorm, clipvalue=clipvalue)
+        scale = loss_scale_factor
+        if scale is not None and number(kind, "loss_scale_factor", scale) <= 0:
+            raise ValueError(f"{kind}: loss_scale_factor must be > 0, got {scale}")
         number(kind, "ema_momentum", ema_momentum, 0, 1)
         if ema_overwrite_frequency is not None:
             whole(kind, "ema_overwrite_frequency", ema_overwrite_frequency)
         if weight_decay is not None:
             number(kind, "weight_decay", weight_decay, 0)
-        number(kind, "decay", decay, 0)
+        super().__init__(learning_rate if lr is None else lr, decay)
         self.name = name or kind.lower()
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -97,27 +89,14 @@ class Optimizer:
         self.ema_momentum = ema_momentum
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
-        self.decay = decay
         self.built = False
         self.swapped = False  # whether the variables hold the averages, and the averages theirs
-        self._iterations = Variable(
-            np.zeros((), np.int64), dtype="int64", trainable=False, name="iterations"
-        )
-        self._fed: tuple[Tensor, Tensor] | None = None
         self._slots = Slots()
         self._averages: list[Variable] = []
         self._trainable: list[Variable] = []
         self._index: dict[int, int] = {}
         self._undecayed: list[Variable] = []
         self._undecayed_names: re.Pattern[str] | None = None
-        self._learning_rate: Variable | LearningRateSchedule | Callable[[], float]
-        rate = learning_rate if lr is None else lr
-        if isinstance(rate, LearningRateSchedule) or callable(rate):
-            self._learning_rate = rate
-        else:
-            self._learning_rate = Variable(
-                self._checked_rate(rate), dtype="float32", trainable=False, name="learning_rate"
-            )
 
     def _check_decays(self, *names: str) -> None:
         """Refuse rates of decay outside of [0, 1), and a negative ``epsilon``."""
@@ -125,94 +104,6 @@ class Optimizer:
         for name in names:
             number(kind, name, getattr(self, name), 0, 1, below=True)
         number(kind, "epsilon", getattr(self, "epsilon", 0.0), 0, below=True)
-
-    def _checked_rate(self, rate: Any) -> float:
-        if not hasattr(rate, "__float__") or np.ndim(rate) != 0:
-            raise TypeError(
-                f"{type(self).__name__}: learning_rate must be a number or a schedule, got {rate!r}"
-            )
-        value = float(rate)
-        if not np.isfinite(value) or value < 0:
-            raise ValueError(
-                f"{type(self).__name__}: learning_rate must be finite and >= 0, got {value}"
-            )
-        return value
-
-    # ---- the step and its rate
-
-    @property
-    def iterations(self) -> Any:
-        """Number of updates made; inside a compiled step, the step's own count as a tensor."""
-        return self._iterations if self._fed is None else self._fed[1] - 1
-
-    @property
-    def learning_rate(self) -> Any:
-        """The rate: a variable, which can be assigned to, or the current value of a schedule."""
-        if self._fed is not None:
-            return self._fed[0]
-        if isinstance(self._learning_rate, Variable):
-            return self._learning_rate
-        return self.rates(int(self._iterations), 1)[0]
-
-    @learning_rate.setter
-    def learning_rate(self, rate: Any) -> None:
-        if isinstance(rate, LearningRateSchedule) or callable(rate):
-            self._learning_rate = rate
-        elif isinstance(self._learning_rate, Variable):
-            self._learning_rate.assign(self._checked_rate(rate))
-        else:
-            raise TypeError(
-                f"the learning rate of this {type(self).__name__} follows "
-                f"{type(self._learning_rate).__name__} and cannot be set to {rate!r}: "
-                "make the optimizer with a number instead"
-            )
-
-    lr = learning_rate
-
-    def rates(self, first: int, count: int) -> Array:
-        """Learning rates of ``count`` steps from number ``first`` (0-based), float32.
-
-        Raises:
-            ValueError: if one is not finite.
-        """
-        steps = np.arange(first, first + count, dtype=np.float64)
-        base: Any
-        if isinstance(self._learning_rate, LearningRateSchedule):
-            base = self._learning_rate.rates(steps)
-        elif isinstance(self._learning_rate, Variable):
-            base = np.full(count, self._learning_rate.data, np.float64)
-        else:
-            base = np.full(count, float(self._learning_rate()), np.float64)
-        if self.decay:
-            base = base / (1.0 + self.decay * steps)
-        found = np.asarray(base, np.float32)
-        if not np.isfinite(found).all():
-            at = int(np.argmin(np.isfinite(found)))
-            raise ValueError(
-                f"{type(self).__name__}: the learning rate of step {first + at + 1} is {found[at]}"
-            )
-        return found
-
-    @property
-    def asks_for_rate(self) -> bool:
-        """Whether the rate is a function, which is asked before each step."""
-        return not isinstance(self._learning_rate, (Variable, LearningRateSchedule))
-
-    @property
-    def step(self) -> Any:
-        """The 1-based number of the step being made, as an int32 scalar."""
-        if self._fed is not None:
-            return self._fed[1]
-        return np.asarray(int(self._iterations) + 1, np.int32)
-
-    @contextmanager
-    def fed(self, learning_rate: Tensor, step: Tensor) -> Iterator[None]:
-        """Inside, the rate and the 1-based step are these inputs of the program being traced."""
-        self._fed = (learning_rate, step)
-        try:
-            yield
-        finally:
-            self._fed = None
 
     # ---- slots
 
@@ -344,7 +235,13 @@ class Optimizer:
         grads = [g for g, _ in pairs]
         if self.loss_scale_factor is not None and self._fed is None:
             grads = [g / self.loss_scale_factor for g in grads]
-        for gradient, variable in zip(self._clipped(grads), variables, strict=True):
+        grads = clipped(
+            grads,
+            clipvalue=self.clipvalue,
+            clipnorm=self.clipnorm,
+            global_clipnorm=self.global_clipnorm,
+        )
+        for gradient, variable in zip(grads, variables, strict=True):
             if not self.decays_in_update and self._decay_of(variable):
                 variable.assign(variable - variable * (rate * self._decay_of(variable)))
             self.update_step(gradient, variable, rate)
@@ -359,11 +256,6 @@ class Optimizer:
     def scale_loss(self, loss: Any) -> Any:
         """The loss times ``loss_scale_factor``, for gradients that go to :meth:`apply`."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
-
-    def _current_rate(self) -> Any:
-        if self._fed is not None:
-            return self._fed[0]
-        return np.asarray(self.rates(int(self._iterations), 1)[0])
 
     def _index_of(self, variable: Variable) -> int:
         return self._index[id(variable)]
@@ -388,24 +280,7 @@ class Optimizer:
         for target, value in zip((variable, *slots), values, strict=True):
             target.assign(value)
 
-    # ---- clipping, decay, averages
-
-    def _clipped(self, grads: Sequence[Any]) -> list[Any]:
-        if self.clipvalue is not None:
-            bound = float(self.clipvalue)
-            return [ops.minimum(ops.maximum(g, -bound), bound) for g in grads]
-        if self.clipnorm is not None:
-            return [self._scaled(g, ops.sum(ops.square(g)), self.clipnorm) for g in grads]
-        if self.global_clipnorm is not None and grads:
-            squares = ops.sum(ops.square(grads[0]))
-            for g in grads[1:]:
-                squares = squares + ops.sum(ops.square(g))
-            return [self._scaled(g, squares, self.global_clipnorm) for g in grads]
-        return list(grads)
-
-    @staticmethod
-    def _scaled(gradient: Any, squares: Any, bound: float) -> Any:
-        return gradient * (float(bound) / ops.maximum(ops.sqrt(squares), float(bound)))
+    # ---- decay, averages
 
     def exclude_from_weight_decay(
         self,
