@@ -42,6 +42,8 @@ OPTIMIZERS: list[tuple[str, dict[str, Any]]] = [
     ("Lion", {"learning_rate": 0.003, "weight_decay": 0.01}),
     ("Nadam", {"learning_rate": 0.01}),
     ("Adamax", {"learning_rate": 0.01, "clipvalue": 0.3}),
+    ("Adam", {"learning_rate": 0.01, "gradient_accumulation_steps": 2}),
+    ("SGD", {"learning_rate": 0.02, "momentum": 0.9, "gradient_accumulation_steps": 3}),
     ("Ftrl", {"learning_rate": 0.05, "l1_regularization_strength": 0.01}),
     ("Lamb", {"learning_rate": 0.02}),
     ("Adafactor", {"learning_rate": 0.1, "clip_threshold": 0.9}),

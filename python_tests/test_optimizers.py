@@ -55,6 +55,19 @@ OPTIONS = [
     ("Nadam", {"learning_rate": 0.02, "beta_1": 0.8}),
     ("Adamax", {"learning_rate": 0.02, "epsilon": 1e-4}),
     ("Lion", {"learning_rate": 0.02, "weight_decay": 0.1}),
+    ("SGD", {"learning_rate": 0.05, "momentum": 0.8, "gradient_accumulation_steps": 2}),
+    ("Adam", {"learning_rate": 0.01, "clipnorm": 0.4, "gradient_accumulation_steps": 3}),
+    (
+        "AdamW",
+        {
+            "learning_rate": 0.01,
+            "weight_decay": 0.1,
+            "use_ema": True,
+            "ema_momentum": 0.8,
+            "ema_overwrite_frequency": 2,
+            "gradient_accumulation_steps": 2,
+        },
+    ),
     ("Ftrl", {"learning_rate": 0.1}),
     (
         "Ftrl",
@@ -325,6 +338,10 @@ def test_keras_reads_and_writes_the_same_config():
         (lambda: optimizers.RMSprop(epsilon="a"), "RMSprop: epsilon must be >= 0, got 'a'"),
         (lambda: optimizers.RMSprop(momentum=[1]), "RMSprop: momentum must be in"),
         (lambda: optimizers.SGD(momentum="a"), r"SGD: momentum must be in \[0, 1\], got 'a'"),
+        (
+            lambda: optimizers.SGD(gradient_accumulation_steps=1),
+            "SGD: gradient_accumulation_steps must be a whole number, at least 2, got 1",
+        ),
         (lambda: optimizers.SGD(clipnorm="a"), "SGD: clipnorm must be a number, got 'a'"),
         (lambda: optimizers.SGD(clipvalue=[1]), r"SGD: clipvalue must be a number, got \[1\]"),
         (lambda: optimizers.SGD(weight_decay="a"), "SGD: weight_decay must be >= 0, got 'a'"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_nets import RNG, X, Y, compiled, conv_net
 
-from fastconv import callbacks, config, layers
+from fastconv import callbacks, config, layers, optimizers
 from fastconv.models import Sequential
 
 
@@ -146,3 +146,48 @@ def test_max_batch_does_not_change_results():
     model.predict(X, batch_size=64)
     np.testing.assert_array_equal(model.predict(X[:5]), alone)
     np.testing.assert_array_equal(model.predict(X)[:5], alone)
+
+
+@pytest.mark.parametrize("backend", ["native", "numpy"])
+@pytest.mark.parametrize("kind", [optimizers.SGD, optimizers.Adam, optimizers.Muon])
+def test_gathered_gradients_are_those_of_a_larger_batch(kind, backend):
+    """Six steps of 12 rows, three for an update, and two of 36."""
+    small = compiled(kind(0.05, gradient_accumulation_steps=3), backend=backend)
+    large = compiled(kind(0.05), backend=backend)
+    small.fit(X[:72], Y[:72], batch_size=12, shuffle=False, verbose=0)
+    large.fit(X[:72], Y[:72], batch_size=36, shuffle=False, verbose=0)
+    assert int(small.optimizer.iterations) == int(large.optimizer.iterations) == 2
+    assert int(small.optimizer.steps_made) == 6
+    for v, w in zip(small.get_weights(), large.get_weights(), strict=True):
+        np.testing.assert_allclose(v, w, rtol=1e-4, atol=1e-6)
+
+
+def test_gradients_wait_for_the_steps_that_are_missing():
+    """Of five steps, two for an update, the last is the first half of the third update."""
+    model = compiled(optimizers.Adam(0.05, gradient_accumulation_steps=2))
+    whole = compiled(optimizers.Adam(0.05, gradient_accumulation_steps=2))
+    model.fit(X[:50], Y[:50], batch_size=10, shuffle=False, verbose=0)
+    before = model.get_weights()
+    assert int(model.optimizer.iterations) == 2
+    model.fit(X[50:60], Y[50:60], batch_size=10, shuffle=False, verbose=0)
+    assert int(model.optimizer.iterations) == 3
+    assert any((v != w).any() for v, w in zip(before, model.get_weights(), strict=True))
+    whole.fit(X[:60], Y[:60], batch_size=10, shuffle=False, verbose=0)
+    for v, w in zip(model.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(v, w)
+
+
+def test_gathering_has_the_same_bits_on_any_number_of_threads_and_passes_verification():
+    digests = set()
+    for threads in (1, 3):
+        optimizer = optimizers.AdamW(0.01, gradient_accumulation_steps=2, use_ema=True)
+        before = config.num_threads()
+        config.set_num_threads(threads)
+        try:
+            model = compiled(optimizer)
+            model.fit(X, Y, batch_size=10, epochs=2, verbose=0)
+        finally:
+            config.set_num_threads(before)
+        digests.add(b"".join(w.tobytes() for w in model.get_weights()))
+    assert len(digests) == 1
+    assert model.verify(X, Y, batch_size=10, steps=4).ok

@@ -85,7 +85,7 @@ class TensorBoard(Callback):
         self._files[part].scalars(curves, step)
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
-        self._epoch_start = int(self.model.optimizer.iterations), time.perf_counter()
+        self._epoch_start = int(self.model.optimizer.steps_made), time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         self._step += 1
@@ -98,7 +98,7 @@ class TensorBoard(Callback):
         train["epoch_learning_rate"] = float(self.model.optimizer.learning_rate)
         if self.write_steps_per_second:
             first, start = self._epoch_start
-            done = int(self.model.optimizer.iterations) - first
+            done = int(self.model.optimizer.steps_made) - first
             train["epoch_steps_per_second"] = done / max(time.perf_counter() - start, 1e-9)
         validation = {
             f"epoch_{k.removeprefix('val_')}": v

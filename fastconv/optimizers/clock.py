@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fastconv.graph.tensor import Array, Tensor, Variable
 from fastconv.optimizers.schedules import LearningRateSchedule
-from fastconv.utils.arguments import number
+from fastconv.utils.arguments import number, whole
 
 LearningRate = float | LearningRateSchedule | Callable[[], float]
 
@@ -20,19 +20,30 @@ class Clock:
 
     Args:
         learning_rate: a number, a schedule, or a function of no arguments.
-        decay: the rate is divided by ``1 + decay * iterations``.
+        decay: the rate is divided by one plus ``decay`` times the number of steps made.
+        gradient_accumulation_steps: steps for one update; None for one.
 
     Raises:
         TypeError: for a rate that is none of them.
-        ValueError: for a negative or infinite rate or a negative decay.
+        ValueError: for a negative or infinite rate, a negative decay, or less than 2 steps.
     """
 
-    def __init__(self, learning_rate: LearningRate, decay: float) -> None:
-        self.decay = number(type(self).__name__, "decay", decay, 0)
+    def __init__(
+        self,
+        learning_rate: LearningRate,
+        decay: float,
+        gradient_accumulation_steps: int | None = None,
+    ) -> None:
+        kind = type(self).__name__
+        every = gradient_accumulation_steps
+        if every is not None:
+            every = whole(kind, "gradient_accumulation_steps", every, 2)
+        self.gradient_accumulation_steps = every
+        self.decay = number(kind, "decay", decay, 0)
         self._iterations = Variable(
             np.zeros((), np.int64), dtype="int64", trainable=False, name="iterations"
         )
-        self._fed: tuple[Tensor, Tensor] | None = None
+        self._fed: Sequence[Tensor] | None = None
         self._learning_rate: Variable | LearningRateSchedule | Callable[[], float]
         if isinstance(learning_rate, LearningRateSchedule) or callable(learning_rate):
             self._learning_rate = learning_rate
@@ -57,9 +68,16 @@ class Clock:
         return value
 
     @property
+    def steps_made(self) -> Variable:
+        """The number of steps made, with an update or without."""
+        return self._iterations
+
+    @property
     def iterations(self) -> Any:
-        """Number of updates made; inside a compiled step, the step's own count as a tensor."""
-        return self._iterations if self._fed is None else self._fed[1] - 1
+        """Number of updates made; inside a compiled step, as a tensor."""
+        if self._fed is None and self.gradient_accumulation_steps is None:
+            return self._iterations
+        return self.step - 1
 
     @property
     def learning_rate(self) -> Any:
@@ -121,15 +139,49 @@ class Clock:
 
     @property
     def step(self) -> Any:
-        """The 1-based number of the step being made, as an int32 scalar."""
+        """The 1-based number of the update that is made or gathered for, as an int32 scalar."""
         if self._fed is not None:
-            return self._fed[1]
-        return np.asarray(int(self._iterations) + 1, np.int32)
+            return self._fed[1] if self.gradient_accumulation_steps is None else self._fed[2]
+        return np.asarray(self._update_of(int(self._iterations)), np.int32)
+
+    @property
+    def is_due(self) -> Any:
+        """Whether this step makes an update; inside a compiled step, a tensor."""
+        if self.gradient_accumulation_steps is None:
+            return True
+        if self._fed is not None:
+            return self._fed[3]
+        return self._is_due(int(self._iterations))
+
+    def _update_of(self, step: Any) -> Any:
+        """The 1-based number of the update that the 0-based step is for."""
+        return step // (self.gradient_accumulation_steps or 1) + 1
+
+    def _is_due(self, step: Any) -> Any:
+        return (step + 1) % (self.gradient_accumulation_steps or 1) == 0
+
+    # ---- compiled steps
+
+    def step_inputs(self) -> list[Tensor]:
+        """What the inputs of a compiled step end with: the rate and the 1-based number of the step;
+        with accumulation, also the number of the update, and whether it is made."""
+        inputs = [Tensor((), "float32", name="learning_rate"), Tensor((), "int32", name="step")]
+        if self.gradient_accumulation_steps is not None:
+            inputs += [Tensor((), "int32", name="update"), Tensor((), "bool", name="is_due")]
+        return inputs
+
+    def step_values(self, first: int, count: int) -> list[Array]:
+        """Their values in ``count`` steps from number ``first`` (0-based)."""
+        steps = np.arange(first, first + count)
+        values = [self.rates(first, count), (steps + 1).astype(np.int32)]
+        if self.gradient_accumulation_steps is not None:
+            values += [self._update_of(steps).astype(np.int32), self._is_due(steps)]
+        return values
 
     @contextmanager
-    def fed(self, learning_rate: Tensor, step: Tensor) -> Iterator[None]:
-        """Inside, the rate and the 1-based step are these inputs of the program being traced."""
-        self._fed = (learning_rate, step)
+    def fed(self, inputs: Sequence[Tensor]) -> Iterator[None]:
+        """Inside, rate and step are these :meth:`step_inputs` of the program being traced."""
+        self._fed = inputs
         try:
             yield
         finally:

@@ -37,9 +37,11 @@ class Optimizer(Clock):
         ema_overwrite_frequency: write the averages to the variables every so many steps.
         loss_scale_factor: what :meth:`scale_loss` multiplies by and :meth:`apply` divides gradients
             by. Compiled steps do neither: their float32 gradients do not underflow.
+        gradient_accumulation_steps: one update for so many steps, with the mean of their gradients.
+            Schedules count the steps, moving averages and Adam's corrections the updates.
         name: name of the optimizer.
         lr: an older name of ``learning_rate``.
-        decay: the rate is divided by ``1 + decay * iterations``.
+        decay: the rate is divided by one plus ``decay`` times the number of steps made.
     """
 
     # True where update_step itself applies the weight decay of the variable.
@@ -56,6 +58,7 @@ class Optimizer(Clock):
         ema_momentum: float = 0.99,
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
         name: str | None = None,
         *,
         lr: float | None = None,
@@ -63,9 +66,6 @@ class Optimizer(Clock):
         **unknown: Any,
     ) -> None:
         kind = type(self).__name__
-        # Written by Keras in every config; only its default is known here.
-        if unknown.get("gradient_accumulation_steps", "") is None:
-            del unknown["gradient_accumulation_steps"]
         unknown.pop("is_legacy_optimizer", None)
         unknown.pop("jit_compile", None)
         if unknown:
@@ -79,7 +79,7 @@ class Optimizer(Clock):
             whole(kind, "ema_overwrite_frequency", ema_overwrite_frequency)
         if weight_decay is not None:
             number(kind, "weight_decay", weight_decay, 0)
-        super().__init__(learning_rate if lr is None else lr, decay)
+        super().__init__(learning_rate if lr is None else lr, decay, gradient_accumulation_steps)
         self.name = name or kind.lower()
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -93,6 +93,7 @@ class Optimizer(Clock):
         self.swapped = False  # whether the variables hold the averages, and the averages theirs
         self._slots = Slots()
         self._averages: list[Variable] = []
+        self._gathered: list[Variable] = []  # sums of gradients since the last update
         self._trainable: list[Variable] = []
         self._index: dict[int, int] = {}
         self._undecayed: list[Variable] = []
@@ -130,6 +131,8 @@ class Optimizer(Clock):
             self._averages = [
                 self.add_variable_from_reference(v, "average", v.numpy()) for v in variables
             ]
+        if self.gradient_accumulation_steps is not None:
+            (self._gathered,) = self.add_slots(variables, "gradient_accumulator")
         self.built = True
 
     def is_built_for(self, variables: Sequence[Variable]) -> bool:
@@ -202,7 +205,7 @@ class Optimizer(Clock):
     def apply(
         self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None
     ) -> None:
-        """One step: clip, decay, update, average, constrain, count."""
+        """One step: clip, decay, update, average, constrain, count; or only gather gradients."""
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(
@@ -235,6 +238,19 @@ class Optimizer(Clock):
         grads = [g for g, _ in pairs]
         if self.loss_scale_factor is not None and self._fed is None:
             grads = [g / self.loss_scale_factor for g in grads]
+        if self.gradient_accumulation_steps is None:
+            self._update(grads, variables, rate)
+        else:
+            self._gather(grads, variables, rate)
+        if self.use_ema:
+            self._average()
+        for variable in variables:
+            if variable.constraint is not None:
+                variable.assign(variable.constraint(variable))
+        if self._fed is None:
+            self._iterations.data[...] += 1
+
+    def _update(self, grads: Sequence[Any], variables: Sequence[Variable], rate: Any) -> None:
         grads = clipped(
             grads,
             clipvalue=self.clipvalue,
@@ -245,13 +261,24 @@ class Optimizer(Clock):
             if not self.decays_in_update and self._decay_of(variable):
                 variable.assign(variable - variable * (rate * self._decay_of(variable)))
             self.update_step(gradient, variable, rate)
-        if self.use_ema:
-            self._average()
-        for variable in variables:
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable))
-        if self._fed is None:
-            self._iterations.data[...] += 1
+
+    def _gather(self, grads: Sequence[Any], variables: Sequence[Variable], rate: Any) -> None:
+        """Add to the sums of gradients; where an update is due, make it with their mean."""
+        sums = [self._gathered[self._index_of(v)] for v in variables]
+        totals = [s + g for s, g in zip(sums, grads, strict=True)]
+        means = [t / float(self.gradient_accumulation_steps or 1) for t in totals]
+        due, trace = self.is_due, current_trace()
+        if trace is not None:
+            before = dict(trace.updates)
+            self._update(means, variables, rate)
+            for variable, new in list(trace.updates.items()):
+                old = before.get(variable, trace.leaf(variable))
+                if new is not old:
+                    variable.assign(ops.where(due, new, old))
+        elif due:
+            self._update(means, variables, rate)
+        for gathered, total in zip(sums, totals, strict=True):
+            gathered.assign(ops.where(due, 0.0, total))
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times ``loss_scale_factor``, for gradients that go to :meth:`apply`."""
@@ -361,7 +388,7 @@ class Optimizer(Clock):
             "ema_momentum": self.ema_momentum,
             "ema_overwrite_frequency": self.ema_overwrite_frequency,
             "loss_scale_factor": self.loss_scale_factor,
-            "gradient_accumulation_steps": None,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
         }
         if self.decay:
             config["decay"] = self.decay

@@ -109,7 +109,7 @@ class Fitting:
         """Run an epoch, or what is left of it; whether there were data."""
         data, position = self.data, self.position
         if position.step == 0:
-            position.first = int(self.compiled.optimizer.iterations)
+            position.first = int(self.compiled.optimizer.steps_made)
             position.place = data.feed.place()
             self.model.reset_metrics()
             self._announce()

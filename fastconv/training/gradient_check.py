@@ -107,7 +107,7 @@ def check_gradients(
         np.ascontiguousarray(array).astype(tensor.dtype)
         for tensor, (_, array, _, _) in zip(program.inputs, feed.sources, strict=True)
     ]
-    seed, step = random.get_seed(), int(compiled.optimizer.iterations)
+    seed, step = random.get_seed(), int(compiled.optimizer.steps_made)
     store: dict[Variable, Array] = {v: v.numpy().astype(np.float64) for v in variables}
     loss, *gradients = run_program(program, feeds, store, seed=seed, step=step, dtype="float64")
     alone = Program.of(program.inputs, program.outputs[:1])

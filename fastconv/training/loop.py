@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-import numpy as np
-
 from fastconv.callbacks import CallbackList
 from fastconv.graph.tensor import Array
 from fastconv.training.feed import Piece
@@ -77,12 +75,9 @@ def run_pieces(
 
 
 def step_values(optimizer: Any, piece: Piece) -> list[tuple[int, Array]]:
-    """The learning rate and the 1-based number of every step of a piece."""
-    first, steps, rows = int(optimizer.iterations), piece.steps, len(piece.sources)
-    return [
-        (rows, optimizer.rates(first, steps)),
-        (rows + 1, np.arange(first + 1, first + 1 + steps, dtype=np.int32)),
-    ]
+    """What the optimizer feeds to every step of a piece, by the number of the input."""
+    values = optimizer.step_values(int(optimizer.steps_made), piece.steps)
+    return list(enumerate(values, len(piece.sources)))
 
 
 def train_piece(
@@ -96,7 +91,7 @@ def train_piece(
 ) -> int:
     """Train on a piece; the optimizer counts the steps even when they are interrupted. ``watch``
     is what is done about a result that is not finite: nothing, ``"note"`` or ``"raise"``."""
-    first = int(optimizer.iterations)
+    first = int(optimizer.steps_made)
     counter.data[...] = first
     values = step_values(optimizer, piece)
     try:
@@ -114,7 +109,7 @@ def train_piece(
         )
     finally:
         done = int(counter.data) - first
-        optimizer.iterations.assign(first + done)
+        optimizer.steps_made.assign(first + done)
     return done
 
 

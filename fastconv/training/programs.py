@@ -199,8 +199,8 @@ def train_step(
 ) -> Step:
     """Forward, loss, metrics, gradients and update.
 
-    The inputs end with the learning rate and the 1-based number of the step, which is also written
-    to ``counter``. ``variables`` are the weights to train.
+    The inputs end with those of the optimizer's clock, whose number of the step is also written to
+    ``counter``. ``variables`` are the weights to train.
 
     Raises:
         ValueError: if there is nothing to minimise, or it depends on no weight.
@@ -211,8 +211,7 @@ def train_step(
             raise ValueError(
                 f"model {model.name!r} has no loss: give compile(loss=...), or call add_loss"
             )
-        rate = Tensor((), "float32", name="learning_rate")
-        step = Tensor((), "int32", name="step")
+        clock = compiled.optimizer.step_inputs()
         with trace.named("gradients"):
             grads = _gradients(total, trace, variables)
         if not variables:
@@ -223,10 +222,10 @@ def train_step(
             )
         if not compiled.optimizer.is_built_for(variables):
             compiled.optimizer.build(variables)
-        with trace.named("optimizer"), compiled.optimizer.fed(rate, step):
+        with trace.named("optimizer"), compiled.optimizer.fed(clock):
             compiled.optimizer.apply(grads, variables)
-        trace.updates[counter] = step
-        program = Program.of([*inputs, rate, step], [], trace.updates)
+        trace.updates[counter] = clock[1]
+        program = Program.of([*inputs, *clock], [], trace.updates)
     return Step(program, len(inputs), None, indices)
 
 

@@ -111,7 +111,7 @@ def verify_training(
     checks = [StepCheck(i, s.label, s.title, s.result) for i, s in enumerate(plan.steps)]
     found = Verification(checks)
     replay = _Replay(plan, program)
-    first, rows = int(optimizer.iterations), len(piece.sources)
+    first = int(optimizer.steps_made)
     plain, plain_copies = _copied(plan, plan.outputs)
     for k in range(steps):
         chosen = np.arange(k * piece.batch, (k + 1) * piece.batch) % piece.count
@@ -119,9 +119,7 @@ def verify_training(
             np.ascontiguousarray(array[chosen]).astype(program.inputs[i].dtype)
             for i, array, _, _ in piece.sources
         ]
-        rates = optimizer.rates(first + k, 1)
-        feeds += [rates[0].reshape(()), np.array(first + k + 1, np.int32)]
-        assert len(feeds) == rows + 2
+        feeds += [value[0].reshape(()) for value in optimizer.step_values(first + k, 1)]
         replay.run(feeds, len(chosen), seed, first + k)
         plain.run(feeds, len(chosen), seed=seed, step=first + k)
         for check in checks:
