@@ -142,6 +142,16 @@ def test_trajectory_is_that_of_keras(name, options):
         np.testing.assert_allclose(v.numpy(), s, rtol=1e-4, atol=1e-5)
 
 
+def test_ftrl_moves_nothing_where_it_would_divide_by_zero():
+    w = Variable(np.float32([1.0, -2.0]), name="w")
+    optimizer = optimizers.Ftrl(0.0)
+    optimizer.apply_gradients([(np.float32([1.0, 0.0]), w)])
+    np.testing.assert_array_equal(w.numpy(), [1.0, -2.0])
+    optimizer = optimizers.Ftrl(0.1, initial_accumulator_value=0.0)
+    optimizer.apply_gradients([(np.float32([1.0, 0.0]), w)])
+    np.testing.assert_allclose(w.numpy(), [0.9, -2.0], rtol=1e-6)
+
+
 def test_variables_are_interleaved_by_variable():
     optimizer = optimizers.Adam()
     optimizer.build([Variable(np.zeros(2), name="a"), Variable(np.zeros(3), name="b")])

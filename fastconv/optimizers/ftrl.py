@@ -18,7 +18,8 @@ class Ftrl(Optimizer):
 
     With ``p`` the negative of ``learning_rate_power`` and ``g'`` the gradient plus
     ``2 * l2_shrinkage * w``: ``z += g' - ((a + g^2)^p - a^p) / lr * w``, ``a += g^2``,
-    ``w = (clip(z, -l1, l1) - z) / ((beta + a^p) / lr + 2 * l2)``. The rate must stay above 0.
+    ``w = (clip(z, -l1, l1) - z) / ((beta + a^p) / lr + 2 * l2)``. Nothing moves at rate 0, and no
+    weight whose divisor is 0.
 
     Args:
         learning_rate: a number or a schedule.
@@ -86,14 +87,18 @@ class Ftrl(Optimizer):
         i = self._index_of(variable)
         a, z = self._accumulators[i], self._linears[i]
         l1, power = self.l1_regularization_strength, -self.learning_rate_power
+        moves = learning_rate > 0.0
+        rate = ops.where(moves, learning_rate, 1.0)
         total = a + ops.square(gradient)
         root = total**power
         shrunk = gradient + (2 * self.l2_shrinkage_regularization_strength) * variable
-        moved = z + shrunk - (root - a**power) / learning_rate * variable
-        curvature = (self.beta + root) / learning_rate + 2 * self.l2_regularization_strength
-        a.assign(total)
-        z.assign(moved)
-        variable.assign((ops.clip(moved, -l1, l1) - moved) / curvature)
+        moved = z + shrunk - (root - a**power) / rate * variable
+        curvature = (self.beta + root) / rate + 2 * self.l2_regularization_strength
+        known = curvature > 0.0
+        least = (ops.clip(moved, -l1, l1) - moved) / ops.where(known, curvature, 1.0)
+        variable.assign(ops.where(ops.logical_and(moves, known), least, variable))
+        a.assign(ops.where(moves, total, a))
+        z.assign(ops.where(moves, moved, z))
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -132,4 +132,6 @@ def batch_of(value: Any) -> Tensor | None:
 
 def not_differentiable(node: Node, cotangents: list[Tensor | None]) -> list[Tensor | None]:
     """The vjp of a primitive whose derivative is not zero, but not there to be taken."""
-    raise NotImplementedError(f"{node.op.name} has no derivative")
+    raise NotImplementedError(
+        f"{node.op.name} has no derivative: gradients through it can be taken once only"
+    )
